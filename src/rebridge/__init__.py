@@ -1,0 +1,68 @@
+"""Semantic reranking behind the keyword search engine you already run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rebridge.config import PipelineConfig, load_config
+    from rebridge.errors import (
+        BadReply,
+        ConfigError,
+        ConnectorError,
+        DeadlineExceeded,
+        MissingExtra,
+        ModelNotFound,
+        RebridgeError,
+        ScorerError,
+        UnsupportedModel,
+    )
+    from rebridge.scorers import Scorer, open_scorer
+    from rebridge.searcher import Searcher
+
+# Public name -> the module that holds it, imported when first asked for: `import rebridge` stays quick.
+_PUBLIC = {
+    "BadReply": "rebridge.errors",
+    "ConfigError": "rebridge.errors",
+    "ConnectorError": "rebridge.errors",
+    "DeadlineExceeded": "rebridge.errors",
+    "MissingExtra": "rebridge.errors",
+    "ModelNotFound": "rebridge.errors",
+    "PipelineConfig": "rebridge.config",
+    "RebridgeError": "rebridge.errors",
+    "Scorer": "rebridge.scorers",
+    "ScorerError": "rebridge.errors",
+    "Searcher": "rebridge.searcher",
+    "UnsupportedModel": "rebridge.errors",
+    "load_config": "rebridge.config",
+    "open_scorer": "rebridge.scorers",
+}
+
+__all__ = [
+    "BadReply",
+    "ConfigError",
+    "ConnectorError",
+    "DeadlineExceeded",
+    "MissingExtra",
+    "ModelNotFound",
+    "PipelineConfig",
+    "RebridgeError",
+    "Scorer",
+    "ScorerError",
+    "Searcher",
+    "UnsupportedModel",
+    "load_config",
+    "open_scorer",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,57 @@
+"""The command line: one file per command. Heavy imports happen inside the commands, so that help is quick."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from rebridge.cli import config, demo, doctor, index, models, search
+from rebridge.cli.output import EXIT_CODES, fail
+from rebridge.errors import ConfigError, MissingExtra, RebridgeError
+
+app = typer.Typer(
+    name="rebridge",
+    help="Semantic reranking behind the keyword search engine you already run.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(demo.demo)
+app.command()(index.index)
+app.command()(search.search)
+app.command()(models.models)
+app.add_typer(config.app, name="config")
+app.command()(doctor.doctor)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"rebridge {version('rebridge')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; a user's mistake gives a message and an exit code, never a traceback."""
+    try:
+        app()
+    except (ConfigError, MissingExtra) as error:
+        sys.exit(fail(error, 2))
+    except RebridgeError as error:
+        sys.exit(fail(error, 1))
+    except KeyboardInterrupt:
+        sys.exit(fail("interrupted", 130))
+    except BrokenPipeError:  # `rebridge search ... | head` is no mistake; nothing more can be written
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

@@ -1,0 +1,133 @@
+"""``rebridge doctor``: what is here, what is wrong, and the cure."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from rebridge.cli.options import Configs
+from rebridge.cli.output import PARTLY, console, print_json
+
+_MARKS = {"ok": "[green]ok[/]", "note": "[yellow]note[/]", "problem": "[red]problem[/]"}
+_PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "huggingface-hub", "pydantic-settings")
+_CPU_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "amx_int8")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        topic: what, in a word or two.
+        state: ``ok``, ``note`` (worth knowing), or ``problem``.
+        text: what was found; for a problem, the cure too.
+    """
+
+    topic: str
+    state: Literal["ok", "note", "problem"]
+    text: str
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON array.")] = False,
+    configs: Configs = None,
+) -> None:
+    """Check packages, devices, models, pipelines and engines; every problem comes with its cure.
+
+    Examples:
+      rebridge doctor
+      rebridge doctor --json | jq '.[] | select(.state == "problem")'
+    """
+    findings = [*_software(), *_hardware(), *_model(), *_pipelines(configs)]
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        from rich.markup import escape
+
+        for finding in findings:
+            console().print(f"{_MARKS[finding.state]} [bold]{finding.topic}[/] {escape(finding.text)}", soft_wrap=True)
+    if any(finding.state == "problem" for finding in findings):
+        raise typer.Exit(PARTLY)
+
+
+def _software() -> list[Finding]:
+    found = [Finding("python", "ok", f"{platform.python_version()} on {platform.platform()}")]
+    found.append(Finding("rebridge", "ok", version("rebridge")))
+    for name in _PACKAGES:
+        try:
+            found.append(Finding(name, "ok", version(name)))
+        except PackageNotFoundError:
+            found.append(Finding(name, "problem", f"not installed: pip install {name}"))
+    return found
+
+
+def _hardware() -> list[Finding]:
+    import torch
+
+    flags = _cpu_flags()
+    threads = f"{torch.get_num_threads()} threads of {os.cpu_count()} processors"
+    extensions = ", ".join(flag for flag in _CPU_FLAGS if flag in flags) or "no known extensions"
+    found = [Finding("cpu", "ok", f"{threads}; {extensions}")]
+    if torch.cuda.is_available():
+        names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+        found.append(Finding("gpu", "ok", ", ".join(names)))
+    elif torch.backends.mps.is_available():
+        found.append(Finding("gpu", "ok", "Apple Metal (mps)"))
+    else:
+        found.append(Finding("gpu", "note", "none that torch can use: models run on the CPU"))
+    return found
+
+
+def _cpu_flags() -> set[str]:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:  # not Linux
+        return set()
+    return set(next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), []))
+
+
+def _model() -> list[Finding]:
+    from rebridge.config import DEFAULT_MODEL
+    from rebridge.errors import ScorerError
+    from rebridge.scorers.hub import locate
+
+    cache = os.environ.get("HF_HUB_CACHE") or Path(os.environ.get("HF_HOME", "~/.cache/huggingface")) / "hub"
+    found = [Finding("model cache", "ok", str(Path(cache).expanduser()))]
+    try:
+        located = locate(DEFAULT_MODEL, local_files_only=True)
+    except ScorerError as error:
+        found.append(Finding("default model", "problem", str(error)))
+    else:
+        found.append(Finding("default model", "ok", f"{DEFAULT_MODEL} in {located.path}"))
+    return found
+
+
+def _pipelines(folder: Path | None) -> list[Finding]:
+    from rebridge.config import available
+
+    known = available(folder)
+    if not known:
+        return [Finding("pipelines", "note", "none: put one into configs/NAME.yaml, or run `rebridge index`")]
+    return [_pipeline(index, folder) for index in sorted(known)]
+
+
+def _pipeline(index: str, folder: Path | None) -> Finding:
+    from rebridge.errors import RebridgeError
+    from rebridge.searcher import Searcher
+
+    topic = f"pipeline {index}"
+    try:
+        with Searcher.open(index, configs=folder, rerank=False) as searcher:
+            problems = searcher.engine.check()
+            documents = searcher.engine.count()
+    except RebridgeError as error:
+        return Finding(topic, "problem", str(error))
+    if problems:
+        return Finding(topic, "problem", " ".join(problems))
+    return Finding(topic, "ok", f"{documents:,} documents in {searcher.pipeline.connector.name}")

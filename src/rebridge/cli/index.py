@@ -1,0 +1,153 @@
+"""``rebridge index``: fill an index from files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rebridge.cli.options import Configs
+from rebridge.cli.output import PARTLY, console, say
+
+if TYPE_CHECKING:
+    from rebridge.config import PipelineConfig
+    from rebridge.ingest import IngestReport
+
+_SAMPLE = 500
+_BEGINNINGS = {
+    "resumed": "resumed where an earlier run stopped",
+    "changed": "the source has changed: begun anew",
+    "emptied": "the index was emptied: begun anew",
+    "restarted": "begun anew as asked",
+}
+
+
+def index(
+    index: Annotated[str, typer.Argument(help="Name of the index: the stem of its file in the configs folder.")],
+    source: Annotated[
+        Path, typer.Argument(help="JSONL, CSV or TSV file (.gz too), or folder of .md, .txt, .html files.")
+    ],
+    id_field: Annotated[
+        str | None, typer.Option(help="Field that holds the ids. [default: _id or id if there]")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Documents written at a time.")] = 1000,
+    limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many documents.")] = None,
+    restart: Annotated[bool, typer.Option("--restart", help="Begin anew instead of resuming.")] = False,
+    rejects: Annotated[
+        Path | None, typer.Option(help="File for documents that cannot be indexed. [default: SOURCE.rejects.jsonl]")
+    ] = None,
+    configs: Configs = None,
+) -> None:
+    """Add documents to an index; interrupted, the same command goes on where it stopped.
+
+    An index without a pipeline file gets one, with field types guessed from the first documents. Documents are
+    replaced by id. What cannot be indexed goes into the rejects file with its line number and the reason.
+
+    Examples:
+      rebridge index docs corpus.jsonl
+      rebridge index shop products.csv --id-field sku
+      rebridge index wiki ./pages
+    """
+    from rebridge.ingest import ingest
+    from rebridge.searcher import Searcher
+
+    config = _config(index, source, id_field, configs)
+    rejects = rejects or source.with_name(f"{source.name}.rejects.jsonl")
+    with Searcher.open(index, config, rerank=False, create=True) as searcher, _progress(source) as update:
+        try:
+            report = ingest(
+                searcher.engine,
+                source,
+                rejects_path=rejects,
+                checkpoint_path=_checkpoint(index, config, source),
+                batch_size=batch_size,
+                id_field=id_field,
+                limit=limit,
+                restart=restart,
+                validate=searcher.engine.validate,
+                on_progress=update,
+            )
+        except KeyboardInterrupt:
+            say("Interrupted; nothing is lost. The same command goes on where it stopped.")
+            raise typer.Exit(130) from None
+        documents = searcher.engine.count()
+    _show(index, report, documents, rejects)
+    if report.rejected:
+        raise typer.Exit(PARTLY)
+
+
+def _config(index: str, source: Path, id_field: str | None, configs: Path | None) -> PipelineConfig:
+    """The pipeline of the index; a new one is written if there is none."""
+    from rebridge.config import Settings, available, load_config
+
+    if index not in available(configs):
+        folder = configs or Settings().configs
+        file = folder / f"{index}.yaml"
+        text = _new_config(source, id_field)
+        folder.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+        say(f"Wrote {file} with fields guessed from the first documents; edit it as you like.")
+    return load_config(index, configs)
+
+
+def _new_config(source: Path, id_field: str | None) -> str:
+    """A pipeline file for the documents of a source."""
+    import yaml
+
+    from rebridge.errors import ConfigError
+    from rebridge.ingest import Record, infer_fields, read
+
+    sample = [item.fields for item in islice(read(source, id_field=id_field), _SAMPLE) if isinstance(item, Record)]
+    fields = infer_fields(sample)
+    texts = [name for name, kind in fields.items() if kind == "text"]
+    if not texts:
+        raise ConfigError(f"{source}: no text field in the first documents; write configs/INDEX.yaml yourself")
+    content: dict[str, Any] = {
+        "connector": {"name": "tantivy", "fields": dict(fields)},
+        "query_fields": dict.fromkeys(texts, 1),
+        "passage": {"template": "\n".join(f"{{{name}}}" for name in texts)},
+    }
+    note = (
+        f"# Written by `rebridge index` from the first documents of {source.name}. All keys: rebridge config schema\n"
+    )
+    return note + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+
+
+def _checkpoint(index: str, config: PipelineConfig, source: Path) -> Path:
+    """One file for each pair of index and source."""
+    from platformdirs import user_state_path
+
+    where = f"{config.connector_settings(index)!r}\0{source.resolve()}"
+    key = hashlib.blake2b(where.encode(), digest_size=8).hexdigest()
+    return user_state_path("rebridge") / "ingest" / f"{index}-{key}.json"
+
+
+def _show(index: str, report: IngestReport, documents: int, rejects: Path) -> None:
+    if report.beginning in _BEGINNINGS:
+        say(_BEGINNINGS[report.beginning])
+    if report.beginning == "unchanged":
+        say(f"Nothing to do: all of the source is indexed ({report.skipped:,} documents). --restart does it again.")
+    rate = f" ({report.added / report.seconds:,.0f} a second)" if report.seconds > 0 and report.added else ""
+    console().print(
+        f"{report.added:,} documents added in {report.seconds:.1f} s{rate}; {index} now holds {documents:,}."
+    )
+    if report.rejected:
+        say(f"{report.rejected:,} documents could not be indexed; see {rejects}")
+
+
+@contextmanager
+def _progress(source: Path) -> Iterator[Callable[[IngestReport], None]]:
+    """A progress bar on standard error; nothing where that is no terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from rebridge.ingest import count_items
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console(stderr=True), transient=True) as progress:
+        task = progress.add_task(source.name, total=count_items(source))
+        yield lambda report: progress.update(task, completed=report.position)

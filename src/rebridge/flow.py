@@ -1,0 +1,214 @@
+"""The story of one search, told once. It yields what it needs and never does I/O; `rebridge.drivers` runs it."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
+
+from rebridge import fusion
+from rebridge.errors import NoPassages, ScorerError
+from rebridge.models import Candidate, PagePlan, RankedHit, SearchRequest, Summary
+from rebridge.passages import Passage
+from rebridge.pipeline import Pipeline
+from rebridge.steps import Fetch, Score, Windows
+
+ReplyT = TypeVar("ReplyT")
+
+_log = logging.getLogger("rebridge")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[ReplyT]):
+    """What a search came to.
+
+    Attributes:
+        reply: the reply in the engine's own format.
+        page: the hits of the page in their final order; empty if the request was bypassed.
+        summary: what was done.
+        passages: the text behind each hit of the page.
+        terms: what fusion made of each hit of the page; None outside the rank window or if degraded.
+    """
+
+    reply: ReplyT
+    page: tuple[RankedHit, ...]
+    summary: Summary
+    passages: tuple[str, ...] = ()
+    terms: tuple[fusion.Terms | None, ...] = ()
+
+
+Flow = Generator[Fetch | Score, Any, Outcome[ReplyT]]
+
+
+class _Stopwatch:
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self.started = clock()
+
+    def ms(self) -> float:
+        """Milliseconds since the start."""
+        return (self._clock() - self.started) * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A hit with the evidence behind its place."""
+
+    hit: RankedHit
+    passage: str = ""
+    terms: fusion.Terms | None = None
+
+
+def plan_page(asked: SearchRequest, pipeline: Pipeline) -> PagePlan:
+    """Decide which slice to fetch: the whole rank window and the page, or the page alone if it lies behind.
+
+    The window is the same for every page, which is what makes paging stable.
+    """
+    window, end = pipeline.rank_window, asked.offset + asked.size
+    start = 0 if asked.offset < window else asked.offset
+    size = max(window, end) if asked.offset < window else asked.size
+    return PagePlan(asked.offset, asked.size, window, start, size, pipeline.passage.fields)
+
+
+def rerank_flow(request: Any, pipeline: Pipeline, clock: Callable[[], float] = time.monotonic) -> Flow[Any]:
+    """One search from request to reply.
+
+    Args:
+        request: the engine's own request.
+        pipeline: how to rerank it.
+        clock: seconds, as `time.monotonic`.
+
+    Yields:
+        `Fetch` and `Score`; each expects its answer by `send`, or its failure by `throw`.
+
+    Returns:
+        The outcome, with a reply in the engine's own format.
+    """
+    watch = _Stopwatch(clock)
+    asked = pipeline.connector.read(request)
+    reason = asked.bypass or (None if asked.query_text and asked.query_text.strip() else "no_query_text")
+    if reason is not None:
+        reply = yield Fetch(request)
+        return _finish(pipeline, reply, (), Summary("bypassed", reason, engine_ms=watch.ms()), watch)
+    plan = plan_page(asked, pipeline)
+    reply = yield Fetch(pipeline.connector.widen(request, plan))
+    fetched = watch.ms()
+    candidates = pipeline.connector.parse(reply, plan)
+    deadline = None if pipeline.deadline_s is None else watch.started + pipeline.deadline_s
+    judged, summary = yield from _judge(asked.query_text or "", candidates, plan, pipeline, deadline)
+    summary = replace(summary, engine_ms=fetched, scorer_ms=watch.ms() - fetched)
+    page = judged[plan.offset - plan.fetch_offset :][: plan.size]
+    reply = pipeline.connector.render(request, reply, [item.hit for item in page])
+    return _finish(pipeline, reply, page, summary, watch)
+
+
+def first_stage_flow(request: Any, pipeline: Pipeline, clock: Callable[[], float] = time.monotonic) -> Flow[Any]:
+    """One search without reranking, for comparison: the request goes out and the reply comes back untouched.
+
+    Arguments and results as `rerank_flow`; the page holds the hits in the engine's order with the engine's scores.
+    """
+    watch = _Stopwatch(clock)
+    asked = pipeline.connector.read(request)
+    reply = yield Fetch(request)
+    plan = PagePlan(asked.offset, asked.size, 0, asked.offset, asked.size)
+    page = _unranked(pipeline.connector.parse(reply, plan))
+    return _finish(pipeline, reply, page, Summary("bypassed", "not_asked", engine_ms=watch.ms()), watch)
+
+
+def _judge(
+    query: str, candidates: Sequence[Candidate], plan: PagePlan, pipeline: Pipeline, deadline: float | None
+) -> Generator[Score, Any, tuple[list[_Judged], Summary]]:
+    """Score the head and put all candidates in their final order, or keep the first stage's and say why."""
+    summary = Summary("applied", rank_window=plan.rank_window)
+    head = candidates[: plan.rank_window] if plan.needs_head else ()
+    # Under a threshold only scored hits are shown.
+    behind = candidates[len(head) :] if pipeline.min_rerank_score is None else ()
+    tail = [_behind(candidate, plan.rank_window) for candidate in behind]
+    if not head:
+        return tail, summary
+    passages = [pipeline.passage.build(candidate.source) for candidate in head]
+    asked = tuple(passage.text for passage in passages if passage.text)
+    summary = replace(summary, model=pipeline.model, scored=len(asked))
+    try:
+        if not asked:
+            raise NoPassages(f"none of {len(head)} candidates has text in {', '.join(pipeline.passage.fields)}")
+        answer = yield Score(query, asked, pipeline.passage.windows, deadline)
+        windows = _spread(answer, passages)
+        rerank = [_pooled(scores, pipeline.passage.windows) for scores in windows]
+        if all(score is None for score in rerank):
+            raise ScorerError("the scorer gave no finite score")
+    except Exception as error:
+        if pipeline.on_error == "raise":
+            raise
+        _log.warning("answered in first-stage order", exc_info=error)
+        reason = error.reason if isinstance(error, ScorerError) else ScorerError.reason
+        return _unranked(candidates), replace(summary, status="degraded", reason=reason, detail=str(error), scored=0)
+    ranked = _rank(head, passages, windows, rerank, pipeline)
+    kept = [item for item in ranked if not _below(item.hit, pipeline.min_rerank_score)]
+    return _numbered(kept) + tail, replace(summary, dropped=len(ranked) - len(kept))
+
+
+def _spread(answer: Sequence[Sequence[float]], passages: Sequence[Passage]) -> list[tuple[float, ...]]:
+    """The answer's entries beside the passages that were asked for; nothing beside those without text."""
+    if len(answer) != sum(1 for passage in passages if passage.text):
+        raise ScorerError(f"the scorer gave {len(answer)} scores for {sum(1 for p in passages if p.text)} passages")
+    entries = iter(answer)
+    return [tuple(next(entries)) if passage.text else () for passage in passages]
+
+
+def _pooled(scores: Sequence[float], windows: Windows | None) -> float | None:
+    """One score for a candidate; None if it has no passage or the model gave no finite score."""
+    if not scores:
+        return None
+    score = scores[0] if windows is None else windows.pooled(scores)
+    return score if math.isfinite(score) else None
+
+
+def _rank(
+    head: Sequence[Candidate],
+    passages: Sequence[Passage],
+    windows: Sequence[tuple[float, ...]],
+    rerank: Sequence[float | None],
+    pipeline: Pipeline,
+) -> list[_Judged]:
+    terms = fusion.fuse(pipeline.fusion, [candidate.score for candidate in head], rerank)
+    ranked = []
+    for rank, index in enumerate(fusion.order(terms, rerank), start=1):
+        flags = passages[index].flags
+        if rerank[index] is None and passages[index].text:
+            flags = (*flags, "no_finite_score")
+        score = fusion.head_score(terms[index].total)
+        hit = RankedHit(head[index], rank, score, rerank[index], windows[index], flags)
+        ranked.append(_Judged(hit, passages[index].text, terms[index]))
+    return ranked
+
+
+def _below(hit: RankedHit, threshold: float | None) -> bool:
+    return threshold is not None and (hit.rerank_score is None or hit.rerank_score < threshold)
+
+
+def _numbered(kept: Sequence[_Judged]) -> list[_Judged]:
+    return [replace(item, hit=replace(item.hit, rank=rank)) for rank, item in enumerate(kept, start=1)]
+
+
+def _behind(candidate: Candidate, window: int) -> _Judged:
+    score = fusion.tail_score(candidate.rank, window)
+    return _Judged(RankedHit(candidate, candidate.rank, score, flags=("outside_window",)))
+
+
+def _unranked(candidates: Sequence[Candidate]) -> list[_Judged]:
+    """The first stage's own order and scores."""
+    return [_Judged(RankedHit(candidate, candidate.rank, candidate.score)) for candidate in candidates]
+
+
+def _finish(
+    pipeline: Pipeline, reply: Any, page: Sequence[_Judged], summary: Summary, watch: _Stopwatch
+) -> Outcome[Any]:
+    summary = replace(summary, total_ms=watch.ms())
+    hits = tuple(item.hit for item in page)
+    if pipeline.annotate != "none":
+        reply = pipeline.connector.annotate(reply, summary, hits if pipeline.annotate == "full" else ())
+    return Outcome(reply, hits, summary, tuple(item.passage for item in page), tuple(item.terms for item in page))

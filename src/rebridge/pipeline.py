@@ -1,0 +1,41 @@
+"""Everything that one index needs to be reranked, as values. `rebridge.config` makes one from a YAML file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from rebridge.connector import Connector
+from rebridge.fusion import Fusion
+from rebridge.passages import PassageTemplate
+
+OnError = Literal["degrade", "raise"]
+Annotate = Literal["none", "summary", "full"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """How the story goes for one index.
+
+    Attributes:
+        connector: the translator for the engine.
+        passage: document -> passage.
+        fusion: how both scores are combined.
+        rank_window: how many candidates are rescored, at least 1.
+        model: the scorer's name, for the summary.
+        on_error: ``degrade`` answers in first-stage order and says so; ``raise`` raises.
+        deadline_s: seconds that one search may take until the scorer is given up; None for no limit.
+        min_rerank_score: hits with a lower raw score are removed; None keeps all. With it, hits behind the rank
+            window are not shown, since nobody scored them.
+        annotate: whether the reply carries what was done: not at all, a summary, or a note on each hit too.
+    """
+
+    connector: Connector[Any, Any]
+    passage: PassageTemplate = field(default_factory=PassageTemplate)
+    fusion: Fusion = field(default_factory=Fusion)
+    rank_window: int = 100
+    model: str | None = None
+    on_error: OnError = "degrade"
+    deadline_s: float | None = None
+    min_rerank_score: float | None = None
+    annotate: Annotate = "none"

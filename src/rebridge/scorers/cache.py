@@ -1,0 +1,73 @@
+"""Outputs of the model that depend on the passage alone, kept so that a second query costs only the query."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from numpy import float32
+    from numpy.typing import NDArray
+
+Output = TypeVar("Output")
+
+# What an entry costs besides its numbers: key, array header, slot in the dictionary.
+_OVERHEAD = 256
+
+
+def passage_key(passage: str) -> bytes:
+    """16 bytes that stand for a text."""
+    return hashlib.blake2b(passage.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+class EmbeddingStore(Protocol[Output]):
+    """Where outputs are kept: in memory here, on disk if one likes. Must be safe to use from several threads."""
+
+    def get(self, key: bytes) -> Output | None:
+        """The output under this key; None if it is not kept."""
+
+    def put(self, key: bytes, output: Output) -> None:
+        """Keep an output, if there is room."""
+
+
+class EmbeddingCache:
+    """Keeps the most recently used embeddings of one model in memory.
+
+    Args:
+        max_bytes: upper bound of what is kept, in bytes; 0 keeps nothing.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self.used_bytes = 0
+        self._entries: OrderedDict[bytes, NDArray[float32]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, key: bytes) -> NDArray[float32] | None:
+        """The embedding under this key; None if it is not kept."""
+        with self._lock:
+            output = self._entries.get(key)
+            if output is not None:
+                self._entries.move_to_end(key)
+            return output
+
+    def put(self, key: bytes, output: NDArray[float32]) -> None:
+        """Keep a copy of an embedding, forgetting the least recently used ones."""
+        size = output.nbytes + _OVERHEAD
+        if size > self.max_bytes:
+            return
+        kept = output.copy()  # a row is a view that would keep its whole batch alive
+        with self._lock:
+            old = self._entries.pop(key, None)
+            if old is not None:
+                self.used_bytes -= old.nbytes + _OVERHEAD
+            self._entries[key] = kept
+            self.used_bytes += size
+            while self.used_bytes > self.max_bytes:
+                _, dropped = self._entries.popitem(last=False)
+                self.used_bytes -= dropped.nbytes + _OVERHEAD

@@ -1,0 +1,53 @@
+"""What a family of models must be able to do. Everything but the constructor runs in one worker thread."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rebridge.scorers.base import Activation
+    from rebridge.scorers.cache import EmbeddingStore
+    from rebridge.scorers.tokens import Tokens
+    from rebridge.steps import Windows
+
+# What the model gives for one input: a logit, an embedding, a matrix of token embeddings.
+Output = TypeVar("Output")
+
+
+class Family(ABC, Generic[Output]):
+    """A kind of model.
+
+    Attributes:
+        activation: what turns a raw score into the model's official score.
+        store: keeps outputs that depend on the passage alone; None where they depend on the query as well.
+    """
+
+    activation: Activation = "identity"
+    store: EmbeddingStore[Output] | None = None
+
+    @abstractmethod
+    def cut(self, passage: str, windows: Windows) -> list[str]:
+        """Cut a passage into at least one window of at most ``windows.size`` tokens."""
+
+    def encode_query(self, query: str) -> Tokens | None:  # noqa: ARG002 - for those who override it
+        """The query as an input of its own; None where query and passage are read together."""
+        return None
+
+    @abstractmethod
+    def encode(self, query: str, passages: Sequence[str]) -> list[Tokens]:
+        """One input per passage."""
+
+    @abstractmethod
+    def forward(self, batch: Sequence[Tokens]) -> list[Output]:
+        """Run the model: one output per input, not depending on the others in the batch.
+
+        Raises:
+            MemoryError: if the batch is too large for the device; a smaller one will be tried.
+        """
+
+    @abstractmethod
+    def finish(self, query: Output | None, passage: Output) -> float:
+        """The raw score, from the outputs for the query (None without `encode_query`) and the passage."""

@@ -1,0 +1,212 @@
+"""One call of `Scorer.submit` on its way through the worker. Only the worker thread touches a job's insides."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from bisect import bisect_right
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Generic
+
+from rebridge.errors import DeadlineExceeded, ScorerError
+from rebridge.scorers.cache import passage_key
+from rebridge.scorers.family import Family, Output
+
+if TYPE_CHECKING:
+    from rebridge.scorers.tokens import Tokens
+    from rebridge.steps import Windows
+
+# A job is tokenised in chunks, so that neither memory nor the wait of other jobs grows with its size.
+_CHUNK_PASSAGES = 512
+_CHUNK_CHARACTERS = 1_000_000
+
+# The row of the query, which is no passage.
+_QUERY = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """Something to run through the model: its tokens, the row of the job that it belongs to, its key in the store."""
+
+    tokens: Tokens
+    row: int
+    key: bytes | None = None
+
+    @property
+    def length(self) -> int:
+        """Tokens, at least 1 because the model reads no empty rows."""
+        return max(1, len(self.tokens))
+
+
+@dataclass(slots=True)
+class Batch(Generic[Output]):
+    """Inputs that go through the model together; their number times the longest of them stays within the budget."""
+
+    budget: int
+    jobs: list[Job[Output]] = field(default_factory=list)
+    inputs: list[Input] = field(default_factory=list)
+    width: int = 0
+
+    def fits(self, length: int) -> bool:
+        """Whether one more input keeps the budget and does not waste more than half of its row on padding."""
+        if not self.inputs:
+            return True  # a single input that is too long still has to be scored
+        return max(self.width, length) * (len(self.inputs) + 1) <= self.budget and 2 * length >= self.width
+
+    def add(self, job: Job[Output], item: Input) -> None:
+        """Append an input."""
+        self.jobs.append(job)
+        self.inputs.append(item)
+        self.width = max(self.width, item.length)
+
+
+class Job(Generic[Output]):
+    """Passages to score against one query, and the scores so far."""
+
+    def __init__(
+        self,
+        family: Family[Output],
+        query: str,
+        passages: tuple[str, ...],
+        windows: Windows | None,
+        deadline: float | None,
+    ) -> None:
+        self.future: Future[list[tuple[float, ...]]] = Future()
+        self._family = family
+        self._query = query
+        self._passages = passages
+        self._windows = windows
+        self._deadline = deadline
+        self._settling = threading.Lock()
+        self.settled = False
+
+        self._next = 0  # first passage that is not tokenised yet
+        self._counts: list[int] = []  # windows of each tokenised passage
+        self._scores: list[float] = []  # one per window
+        self._open = 0  # windows without a score
+        self._inputs: list[Input] = []  # waiting, shortest first
+        self._query_input: Input | None = None
+        self._query_output: Output | None = None
+        self._needs_query = False
+        self._held: list[tuple[int, Output]] = []  # outputs that wait for the query's
+
+    def expired(self) -> bool:
+        """Settle a job that nobody waits for any more; whether there is nothing left to do."""
+        if self.future.cancelled():
+            self.settle(None)
+        elif self._deadline is not None and time.monotonic() >= self._deadline:
+            done = len(self._scores) - self._open
+            self.settle(DeadlineExceeded(f"the deadline passed with {done} scores for {len(self._passages)} passages"))
+        return self.settled
+
+    def prepare(self) -> None:
+        """Tokenise until there is something to run, or everything is scored."""
+        if not self._counts:
+            tokens = self._family.encode_query(self._query)
+            if tokens is not None:
+                self._needs_query = True
+                self._query_input = Input(tokens, _QUERY)
+        while not self._inputs and self._next < len(self._passages):
+            self._read_chunk()
+
+    def take(self, batch: Batch[Output]) -> None:
+        """Move the longest inputs that fit into the batch; the query goes first."""
+        if self._query_input is not None:
+            if not batch.fits(self._query_input.length):
+                return
+            batch.add(self, self._query_input)
+            self._query_input = None
+            stop = len(self._inputs)
+        else:
+            # What follows another job's inputs must not make their rows longer.
+            stop = bisect_right(self._inputs, batch.width, key=_length) if batch.inputs else len(self._inputs)
+        while stop and batch.fits(self._inputs[stop - 1].length):
+            stop -= 1
+            batch.add(self, self._inputs.pop(stop))
+
+    def accept(self, item: Input, output: Output | ScorerError) -> None:
+        """Note what the model gave for an input; settles the job after the last one, or with its error."""
+        if isinstance(output, ScorerError):
+            self.settle(output)
+            return
+        if item.row == _QUERY:
+            self._query_output = output
+            self._needs_query = False
+            held, self._held = self._held, []
+            for row, waiting in held:
+                self._score(row, waiting)
+        else:
+            self._score(item.row, output, item.key)
+        self.finish_if_done()
+
+    def finish_if_done(self) -> None:
+        """Settle the job once every window has its score."""
+        if self._open or self._needs_query or self._next < len(self._passages):
+            return
+        if not any(math.isfinite(score) for score in self._scores):
+            self.settle(ScorerError(f"the model gave no finite score for any of {len(self._passages)} passages"))
+            return
+        self.settle(None)
+
+    def settle(self, error: ScorerError | None) -> None:
+        """Answer the future, once: with the error, or with the scores."""
+        with self._settling:
+            if self.settled:
+                return
+            self.settled = True
+        if not self.future.set_running_or_notify_cancel():
+            return
+        if error is not None:
+            self.future.set_exception(error)
+        else:
+            scores = iter(self._scores)
+            self.future.set_result([tuple(next(scores) for _ in range(count)) for count in self._counts])
+
+    def _read_chunk(self) -> None:
+        texts: list[str] = []
+        characters = 0
+        while self._next < len(self._passages) and len(texts) < _CHUNK_PASSAGES and characters < _CHUNK_CHARACTERS:
+            passage = self._passages[self._next]
+            pieces = self._family.cut(passage, self._windows) if self._windows is not None else [passage]
+            texts.extend(pieces)
+            characters += len(passage)
+            self._counts.append(len(pieces))
+            self._next += 1
+        first = len(self._scores)
+        self._scores.extend([math.nan] * len(texts))
+        self._open += len(texts)
+        self._inputs = sorted(self._encode(first, texts), key=_length)
+
+    def _encode(self, first: int, texts: list[str]) -> list[Input]:
+        """Inputs of the texts whose output is not in the store; the others are scored at once."""
+        store = self._family.store
+        rows = range(first, first + len(texts))
+        if store is None:
+            encoded = self._family.encode(self._query, texts)
+            return [Input(tokens, row) for row, tokens in zip(rows, encoded, strict=True)]
+        missing: list[tuple[int, str, bytes]] = []
+        for row, text in zip(rows, texts, strict=True):
+            key = passage_key(text)
+            output = store.get(key)
+            if output is None:
+                missing.append((row, text, key))
+            else:
+                self._score(row, output)
+        encoded = self._family.encode(self._query, [text for _, text, _ in missing])
+        return [Input(tokens, row, key) for (row, _, key), tokens in zip(missing, encoded, strict=True)]
+
+    def _score(self, row: int, output: Output, key: bytes | None = None) -> None:
+        if self._needs_query:
+            self._held.append((row, output))
+            return
+        score = self._family.finish(self._query_output, output)
+        self._scores[row] = score if math.isfinite(score) else math.nan
+        self._open -= 1
+        if key is not None and self._family.store is not None and math.isfinite(score):
+            self._family.store.put(key, output)
+
+
+def _length(item: Input) -> int:
+    return item.length

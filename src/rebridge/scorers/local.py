@@ -1,0 +1,55 @@
+"""A scorer whose model runs in this process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic
+
+from rebridge.errors import ScorerError
+from rebridge.scorers.base import Scorer
+from rebridge.scorers.batching import Worker
+from rebridge.scorers.family import Family, Output
+from rebridge.scorers.jobs import Job
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from concurrent.futures import Future
+
+    from rebridge.steps import Windows
+
+
+class LocalScorer(Scorer, Generic[Output]):
+    """Scores with a model in this process; safe to use from any number of threads.
+
+    Args:
+        name: the model's name, as shown to users.
+        family: the model.
+        token_budget: most tokens in a batch, padding included.
+    """
+
+    def __init__(self, name: str, family: Family[Output], token_budget: int) -> None:
+        self.name = name
+        self.activation = family.activation
+        self.family = family
+        self._worker = Worker(family, token_budget)
+
+    def submit(
+        self,
+        query: str,
+        passages: Sequence[str],
+        *,
+        windows: Windows | None = None,
+        deadline: float | None = None,
+    ) -> Future[list[tuple[float, ...]]]:
+        """Queue passages; tokenising and scoring happen in the model's own thread."""
+        if windows is not None and min(windows.size, windows.stride, windows.limit) < 1:
+            raise ScorerError(f"size, stride and limit of windows must be at least 1: {windows}")
+        job = Job(self.family, query, tuple(passages), windows, deadline)
+        if not passages:
+            job.future.set_result([])
+        else:
+            self._worker.submit(job)
+        return job.future
+
+    def close(self) -> None:
+        """End the model's thread; jobs that are not done fail."""
+        self._worker.close()

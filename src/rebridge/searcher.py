@@ -1,0 +1,140 @@
+"""One index, ready to be searched and reranked: what the command line and evaluation use."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from rebridge.config import PipelineConfig, load_config
+from rebridge.drivers import run, run_async
+from rebridge.errors import ScorerError
+from rebridge.flow import Outcome, first_stage_flow, rerank_flow
+from rebridge.scorers import open_scorer
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from rebridge.connector import Engine
+    from rebridge.flow import Flow
+    from rebridge.pipeline import Pipeline
+    from rebridge.scorers import Scorer
+
+
+class Searcher:
+    """An engine, a pipeline and a scorer. Threads and tasks may share it.
+
+    Args:
+        pipeline: how requests are reranked.
+        engine: where they go.
+        scorer: what scores; None for a searcher that only asks the first stage.
+        query_fields: fields and weights that plain words are searched in.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        engine: Engine[Any, Any],
+        scorer: Scorer | None,
+        query_fields: Mapping[str, float],
+    ) -> None:
+        self.pipeline = pipeline
+        self.engine = engine
+        self.scorer = scorer
+        self.query_fields = query_fields
+
+    @classmethod
+    def open(
+        cls,
+        index: str,
+        config: PipelineConfig | None = None,
+        *,
+        configs: Path | None = None,
+        rerank: bool = True,
+        create: bool = False,
+    ) -> Self:
+        """Connect to an index and load its model.
+
+        Args:
+            index: name of the index.
+            config: its pipeline; read from ``configs/INDEX.yaml`` if None.
+            configs: another folder to read it from.
+            rerank: load the model; without it `search` needs ``rerank=False``.
+            create: make the index if the engine does not have it.
+
+        Raises:
+            ConfigError: if the pipeline is missing or wrong.
+            ConnectorError: if the engine cannot be reached.
+            ScorerError: if the model cannot be loaded.
+        """
+        config = config or load_config(index, configs)
+        pipeline = config.pipeline()
+        engine = pipeline.connector.open(config.connector_settings(index), create=create)
+        try:
+            scorer = open_scorer(config.scorer.model, **config.scorer.options()) if rerank else None
+        except BaseException:
+            engine.close()
+            raise
+        return cls(pipeline, engine, scorer, config.query_fields)
+
+    def search(
+        self,
+        text: str,
+        *,
+        offset: int = 0,
+        size: int = 10,
+        filters: Mapping[str, Any] | None = None,
+        rerank: bool = True,
+    ) -> Outcome[Any]:
+        """Search plain words.
+
+        Args:
+            text: what the user typed.
+            offset: hits to skip, from 0.
+            size: hits of the page.
+            filters: field -> value, list of values, or range (``{"gte": 1}``); they never change a score.
+            rerank: False for the first stage's own order.
+        """
+        return self.send(self.request(text, offset=offset, size=size, filters=filters), rerank=rerank)
+
+    def request(self, text: str, *, offset: int = 0, size: int = 10, filters: Mapping[str, Any] | None = None) -> Any:
+        """The engine's own request for plain words; arguments as `search`."""
+        return self.pipeline.connector.request(
+            text, fields=self.query_fields, offset=offset, size=size, filters=filters or {}
+        )
+
+    def send(self, request: Any, *, rerank: bool = True) -> Outcome[Any]:
+        """Answer a request in the engine's own format."""
+        return run(self._flow(request, rerank=rerank), self.engine.search, self._scorer(rerank=rerank))
+
+    async def send_async(self, request: Any, *, rerank: bool = True) -> Outcome[Any]:
+        """As `send`, without blocking the event loop."""
+
+        async def fetch(native: Any) -> Any:
+            return await asyncio.to_thread(self.engine.search, native)
+
+        return await run_async(self._flow(request, rerank=rerank), fetch, self._scorer(rerank=rerank))
+
+    def close(self) -> None:
+        """Close the engine and the scorer. Calling it twice is allowed."""
+        if self.scorer is not None:
+            self.scorer.close()
+        self.engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _flow(self, request: Any, *, rerank: bool) -> Flow[Any]:
+        return (rerank_flow if rerank else first_stage_flow)(request, self.pipeline, time.monotonic)
+
+    def _scorer(self, *, rerank: bool) -> Scorer | None:
+        if rerank and self.scorer is None:
+            raise ScorerError("this searcher was opened without a model: open it with rerank=True")
+        return self.scorer

