@@ -165,7 +165,7 @@ def test_loading_is_quiet(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"cache_size": 5}, r"cross-encoder does not know cache_size. Its options are: max_length, token_budget"),
+        ({"cache_size": 5}, r"'cross-encoder' does not know cache_size. Its options are: max_length, token_budget"),
         ({"colour": "red"}, "does not know colour"),
         ({"max_length": 97}, "more than this model can read: 96"),
         ({"max_length": 3}, "leaves no room"),

@@ -1,63 +1,19 @@
-"""`open_scorer`: from a model's name to a scorer. Which families there are is data."""
+"""`open_scorer`: from a model's name to a scorer. Which recipes there are is data: `rebridge.scorers.recipes`."""
 
 from __future__ import annotations
 
-import importlib
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rebridge.errors import ConfigError, UnsupportedModel
+from rebridge.errors import ConfigError
 from rebridge.scorers.checkpoint import Checkpoint
 from rebridge.scorers.hub import DEFAULT_MODEL, locate
 from rebridge.scorers.local import LocalScorer
+from rebridge.scorers.recipes import Recipe, choose
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from rebridge.scorers.base import Scorer
-    from rebridge.scorers.family import Family
 
-
-@dataclass(frozen=True, slots=True)
-class FamilyEntry:
-    """How to recognise and load a family of models.
-
-    Attributes:
-        describes: what users read when their model is none of these.
-        matches: whether a checkpoint is of this family, from its configuration alone.
-        loader: ``"module:function"``, imported only when needed; called with the checkpoint, ``device``, ``dtype``
-            and the options, it gives a `Family`.
-        options: names of the options that the loader takes.
-    """
-
-    describes: str
-    matches: Callable[[Checkpoint], bool]
-    loader: str
-    options: frozenset[str]
-
-    def load(self, checkpoint: Checkpoint, **options: Any) -> Family[Any]:
-        """Import the loader and call it."""
-        module, _, function = self.loader.partition(":")
-        family: Family[Any] = getattr(importlib.import_module(module), function)(checkpoint, **options)
-        return family
-
-
-# The first that matches is taken.
-FAMILIES: dict[str, FamilyEntry] = {
-    "cross-encoder": FamilyEntry(
-        describes="sequence classification with 1 or 2 labels (architectures: ...ForSequenceClassification)",
-        matches=lambda checkpoint: checkpoint.architecture.endswith("ForSequenceClassification"),
-        loader="rebridge.scorers.cross_encoder:load",
-        options=frozenset({"max_length"}),
-    ),
-    "bi-encoder": FamilyEntry(
-        describes="sentence-transformers layout (modules.json: Transformer, Pooling, optionally Dense, Normalize)",
-        matches=lambda checkpoint: checkpoint.module_types[:2] == ["Transformer", "Pooling"],
-        loader="rebridge.scorers.bi_encoder:load",
-        options=frozenset({"max_length", "cache_size"}),
-    ),
-}
 
 # Tokens in a batch, padding included: more brings no speed on a CPU, only longer waits between two looks at the
 # deadline.
@@ -68,6 +24,7 @@ _GPU_TOKEN_BUDGET = 32768
 def open_scorer(  # noqa: PLR0913 - keyword options of the public entry point
     model: str | os.PathLike[str] = DEFAULT_MODEL,
     *,
+    recipe: str | None = None,
     device: str = "auto",
     dtype: str = "auto",
     revision: str | None = None,
@@ -81,6 +38,7 @@ def open_scorer(  # noqa: PLR0913 - keyword options of the public entry point
 
     Args:
         model: a folder, or a name on the hub.
+        recipe: name of the recipe; None to choose it by the model's name or configuration.
         device: ``auto`` (cuda, mps, else cpu) or a device of torch.
         dtype: ``auto`` (bfloat16 on cuda, else float32), ``float32``, ``bfloat16`` or ``float16``.
         revision: branch, tag or commit on the hub.
@@ -88,7 +46,7 @@ def open_scorer(  # noqa: PLR0913 - keyword options of the public entry point
         cache_dir: folder of the local hub cache.
         token: access token for the hub.
         token_budget: most tokens in a batch, padding included; None for a default that suits the device.
-        options: what the family takes. ``max_length``: most tokens of an input, special tokens included.
+        options: what the recipe takes. ``max_length``: most tokens of an input, special tokens included.
             ``cache_size`` (bi-encoders): bytes of passage embeddings to keep in memory, 0 for none.
 
     Raises:
@@ -98,33 +56,20 @@ def open_scorer(  # noqa: PLR0913 - keyword options of the public entry point
     """
     located = locate(model, revision=revision, local_files_only=local_files_only, cache_dir=cache_dir, token=token)
     checkpoint = Checkpoint(located.path, os.fspath(model))
-    family, entry = _detect(checkpoint)
+    scored_by = choose(checkpoint, recipe)
     options = {name: value for name, value in options.items() if value is not None}
-    _check_options(family, entry, {**options, "token_budget": token_budget})
+    _check_options(scored_by, {**options, "token_budget": token_budget})
     chosen, weights = _place(device, dtype)
-    loaded = entry.load(checkpoint, device=chosen, dtype=weights, **options)
+    loaded = scored_by.load(checkpoint, device=chosen, dtype=weights, **options)
     return LocalScorer(checkpoint.name, loaded, token_budget or _TOKEN_BUDGETS.get(chosen.type, _GPU_TOKEN_BUDGET))
 
 
-def _detect(checkpoint: Checkpoint) -> tuple[str, FamilyEntry]:
-    for name, entry in FAMILIES.items():
-        if entry.matches(checkpoint):
-            return name, entry
-    found = f"architecture {checkpoint.architecture}"
-    if checkpoint.modules:
-        found += f", modules {', '.join(checkpoint.module_types)}"
-    if "auto_map" in checkpoint.config:
-        found += ", which needs code from the hub; that is never run"
-    known = "\n".join(f"  - {name}: {entry.describes}" for name, entry in FAMILIES.items())
-    raise UnsupportedModel(f"{checkpoint.name} is none of the supported kinds of model ({found}):\n{known}")
-
-
-def _check_options(family: str, entry: FamilyEntry, options: dict[str, Any]) -> None:
-    valid = sorted(entry.options | {"token_budget"})
+def _check_options(recipe: Recipe, options: dict[str, Any]) -> None:
+    valid = sorted(recipe.options | {"token_budget"})
     unknown = sorted(set(options) - set(valid))
     if unknown:
         raise ConfigError(
-            f"a scorer of the family {family} does not know {', '.join(unknown)}. Its options are: {', '.join(valid)}"
+            f"the recipe {recipe.name!r} does not know {', '.join(unknown)}. Its options are: {', '.join(valid)}"
         )
     for name in ("max_length", "token_budget", "cache_size"):
         value = options.get(name)
