@@ -16,6 +16,7 @@ app = typer.Typer(
     help="Semantic reranking behind the keyword search engine you already run.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
+    rich_markup_mode=None,  # plain help: rich takes longer to import than help may take
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

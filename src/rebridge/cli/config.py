@@ -9,7 +9,7 @@ import typer
 from rebridge.cli.options import Configs
 from rebridge.cli.output import console, print_json, say
 
-app = typer.Typer(help="Check, show and describe pipeline files.", no_args_is_help=True)
+app = typer.Typer(help="Check, show and describe pipeline files.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command()
@@ -19,8 +19,11 @@ def check(
     ] = None,
     configs: Configs = None,
 ) -> None:
-    """Check pipeline files; every mistake is named with file, line, key and cure.
+    """Check pipeline files.
 
+    Every mistake is named with file, line, key and cure.
+
+    \b
     Examples:
       rebridge config check
       rebridge config check docs --configs /etc/rebridge
@@ -49,8 +52,11 @@ def show(
     index: Annotated[str, typer.Argument(help="Name of the index.")],
     configs: Configs = None,
 ) -> None:
-    """Show a pipeline as it is in force: file, defaults and environment put together. Secrets are masked.
+    """Show a pipeline as it is in force.
 
+    File, defaults and environment put together; secrets are masked.
+
+    \b
     Example:
       rebridge config show demo
     """
@@ -65,8 +71,11 @@ def show(
 
 @app.command()
 def schema() -> None:
-    """Print the JSON Schema of pipeline files, for editors.
+    """Print the JSON Schema of pipeline files.
 
+    Editors complete and check pipeline files with it.
+
+    \b
     Example:
       rebridge config schema > configs/schema.json
       (then put this on a file's first line: # yaml-language-server: $schema=schema.json)

@@ -30,8 +30,11 @@ def demo(
     question: Annotated[str | None, typer.Argument(help="Ask this instead of the built-in questions.")] = None,
     configs: Configs = None,
 ) -> None:
-    """Index your own Python's documentation and show BM25 beside reranked answers. No server, hub or GPU needed.
+    """Show BM25 beside reranked answers.
 
+    Indexes the documentation of your own Python's standard library; needs no server, hub or GPU.
+
+    \b
     Examples:
       rebridge demo
       rebridge demo "read a csv file into dictionaries"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -38,8 +37,11 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON array.")] = False,
     configs: Configs = None,
 ) -> None:
-    """Check packages, devices, models, pipelines and engines; every problem comes with its cure.
+    """Find problems and their cures.
 
+    Looks at packages, devices, models, pipelines and engines.
+
+    \b
     Examples:
       rebridge doctor
       rebridge doctor --json | jq '.[] | select(.state == "problem")'
@@ -57,6 +59,8 @@ def doctor(
 
 
 def _software() -> list[Finding]:
+    from importlib.metadata import PackageNotFoundError, version
+
     found = [Finding("python", "ok", f"{platform.python_version()} on {platform.platform()}")]
     found.append(Finding("rebridge", "ok", version("rebridge")))
     for name in _PACKAGES:

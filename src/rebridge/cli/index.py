@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -43,11 +42,13 @@ def index(
     ] = None,
     configs: Configs = None,
 ) -> None:
-    """Add documents to an index; interrupted, the same command goes on where it stopped.
+    """Fill an index from files.
 
-    An index without a pipeline file gets one, with field types guessed from the first documents. Documents are
-    replaced by id. What cannot be indexed goes into the rejects file with its line number and the reason.
+    Interrupted, the same command goes on where it stopped. An index without a pipeline file gets one, with field types
+    guessed from the first documents. Documents are replaced by id. What cannot be indexed goes into the rejects file
+    with its line number and the reason.
 
+    \b
     Examples:
       rebridge index docs corpus.jsonl
       rebridge index shop products.csv --id-field sku
@@ -120,6 +121,8 @@ def _new_config(source: Path, id_field: str | None) -> str:
 
 def _checkpoint(index: str, config: PipelineConfig, source: Path) -> Path:
     """One file for each pair of index and source."""
+    import hashlib
+
     from platformdirs import user_state_path
 
     where = f"{config.connector_settings(index)!r}\0{source.resolve()}"

@@ -14,6 +14,7 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="Print a JSON ar
 
     Any other model of these families works too: give its hub id or folder as scorer.model in the pipeline.
 
+    \b
     Example:
       rebridge models --json | jq '.[] | select(.parameters < 100) | .name'
     """

@@ -35,8 +35,11 @@ def search(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     configs: Configs = None,
 ) -> None:
-    """Search an index and show where reranking moved each hit.
+    """Search an index.
 
+    Shows for each hit where reranking moved it, and its first-stage, model and final score.
+
+    \b
     Examples:
       rebridge search demo "run a function in another thread"
       rebridge search docs "gdpr retention" --filter lang=en --size 5 --explain
