@@ -42,10 +42,16 @@ class MemoryEngine:
         self._score = score
 
     def search(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Answer ``{"query", "from", "size", "source"}`` with ``{"total", "hits": [{"id", "score", "source"}]}``."""
+        """Answer ``{"query", "filter", "from", "size", "source"}``.
+
+        Returns:
+            ``{"total", "hits": [{"id", "score", "source"}]}``
+        """
         self.requests.append(request)
         query = request.get("query") or ""
-        scored = [(self._score(query, fields), key, fields) for key, fields in self.documents.items()]
+        asked = request.get("filter", {}).items()
+        found = ((key, fields) for key, fields in self.documents.items() if asked <= fields.items())
+        scored = [(self._score(query, fields), key, fields) for key, fields in found]
         hits = sorted((hit for hit in scored if hit[0] > 0), key=lambda hit: -hit[0])
         start, wanted = request.get("from", 0), request.get("source")
         page = [
@@ -113,8 +119,8 @@ class MemoryConnector:
 
     def parse(self, reply: dict[str, Any], plan: PagePlan) -> Sequence[Candidate]:
         """The hits as candidates."""
-        if not isinstance(reply, dict) or "hits" not in reply:
-            raise BadReply("no hits", engine=self.name, body=reply)
+        if not isinstance(reply, dict) or not isinstance(reply.get("hits"), list):
+            raise BadReply("no list of hits", engine=self.name, body=reply)
         return [
             Candidate(hit["id"], hit["score"], plan.fetch_offset + position + 1, position, hit["source"])
             for position, hit in enumerate(reply["hits"])
@@ -139,9 +145,9 @@ class MemoryConnector:
     def request(
         self, text: str, *, fields: Mapping[str, float], offset: int, size: int, filters: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """A request; this engine knows neither weights nor filters."""
-        del fields, filters
-        return {"query": text, "from": offset, "size": size}
+        """A request; this engine knows no weights, and a filter is one value that a field must have."""
+        del fields
+        return {"query": text, "from": offset, "size": size, **({"filter": dict(filters)} if filters else {})}
 
     def open(self, settings: MemorySettings, *, create: bool = False) -> MemoryEngine:
         """An empty engine."""
