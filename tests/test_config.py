@@ -49,7 +49,7 @@ def test_all_is_read(write: Write) -> None:
         """
     )
     config = load_config("docs", folder)
-    pipeline = config.pipeline()
+    pipeline = config.pipeline("docs")
     assert config.query_fields == {"name": 3.0, "body": 1.0}
     assert pipeline.passage.windows is not None
     assert pipeline.passage.windows.pool == "top_k_mean"
@@ -70,18 +70,37 @@ def test_environment_overrides_the_file(write: Write, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("rank_window: 50\nrank_windwo: 5", "docs.yaml:2: rank_windwo: unknown key. Did you mean 'rank_window'?"),
-        ("fusion:\n  method: rrf\n  wieght: 1", "docs.yaml:3: fusion.wieght: unknown key. Did you mean 'weight'?"),
-        ("scorer:\n  modle: x", "docs.yaml:2: scorer.modle: unknown key. Did you mean 'model'?"),
-        ("passage:\n  windows: {sise: 9}", "docs.yaml:2: passage.windows.sise: unknown key. Did you mean 'size'?"),
-        ("connector:\n  name: tantivy\n  pth: x", "docs.yaml:3: connector.pth: unknown key. Did you mean 'path'?"),
-        ("connector:\n  name: tantvy", "Unknown connector 'tantvy'"),
+        (
+            "rank_window: 50\nrank_windwo: 5",
+            "docs.yaml:2: rank_windwo: unknown key 'rank_windwo'. Did you mean 'rank_window'?",
+        ),
+        (
+            "fusion:\n  method: rrf\n  wieght: 1",
+            "docs.yaml:3: fusion.wieght: unknown key 'wieght'. Did you mean 'weight'?",
+        ),
+        ("scorer:\n  modle: x", "docs.yaml:2: scorer.modle: unknown key 'modle'. Did you mean 'model'?"),
+        (
+            "passage:\n  windows: {sise: 9}",
+            "docs.yaml:2: passage.windows.sise: unknown key 'sise'. Did you mean 'size'?",
+        ),
+        (
+            "connector:\n  name: tantivy\n  pth: x",
+            "docs.yaml:3: connector.pth: unknown key 'pth'. Did you mean 'path'?",
+        ),
+        (
+            "connector:\n  name: tantvy",
+            "docs.yaml:2: connector.name: unknown connector 'tantvy'. Did you mean 'tantivy'?",
+        ),
         ("rank_window: 0", "docs.yaml:1: rank_window: Input should be greater than or equal to 1, not 0."),
         ("\nfusion: {method: best}", "docs.yaml:2: fusion.method: Input should be 'weighted', 'rrf' or 'replace'"),
         ("passage: {template: none}", "docs.yaml:1: passage: the template 'none' names no field"),
         ("query_fields: {}", "docs.yaml:1: query_fields"),
         ("rank_window: 5\nrank_window: 6", "docs.yaml:2: rank_window is given twice, first on line 1"),
         ("rank_window: [5", "docs.yaml:1: not valid YAML"),
+        ("a: 2024-13-45", "docs.yaml: a value cannot be read"),
+        ("a: &a [*a]", "docs.yaml: an anchor refers to itself"),
+        ("min_rerank_score: .nan", "docs.yaml:1: min_rerank_score: Input should be a finite number"),
+        ("scorer: {token: 12345}", "docs.yaml:1: scorer.token: Input should be a valid string"),
         ("- a", "docs.yaml: must hold keys and values"),
         ("1: a", "the key 1 must be text"),
     ],
@@ -105,6 +124,7 @@ def test_all_mistakes_at_once(write: Write) -> None:
     [
         ("REBRIDGE_PIPELINE__DOCS__RANK_WINDOW", "many", "environment variable REBRIDGE_PIPELINE__DOCS__RANK_WINDOW"),
         ("REBRIDGE_PIPELINE__DOCS__RANK_WINDWO", "5", "Did you mean 'rank_window'?"),
+        ("REBRIDGE_PIPELINE__DOCS__SCORER", "notjson", "REBRIDGE_PIPELINE__DOCS__"),
         ("REBRIDGE_PIPELINE__DOCS__FUSION__WAIT", "5", "REBRIDGE_PIPELINE__DOCS__FUSION__WAIT"),
     ],
 )
@@ -122,10 +142,23 @@ def test_mistakes_in_the_environment(
     assert message in str(caught.value)
 
 
+def test_only_files_are_overridden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipeline made in Python is what it was told to be, whatever the environment holds."""
+    monkeypatch.setenv("RANK_WINDOW", "7")
+    monkeypatch.setenv("SCORER", "gpu-3")
+    assert PipelineConfig(rank_window=50).rank_window == 50
+
+
+def test_named_folder_must_exist(tmp_path: Path) -> None:
+    """A misspelt folder is an error, not an empty one."""
+    with pytest.raises(ConfigError, match="no folder"):
+        load_config("demo", tmp_path / "nowhere")
+
+
 def test_unknown_index(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     """An index without a file: the message names the place and the nearest one."""
     folder = write("")
-    with pytest.raises(ConfigError, match=r"dosc.yaml does not exist. Did you mean 'docs'\?"):
+    with pytest.raises(ConfigError, match=r"dosc.yaml does not exist: unknown index 'dosc'. Did you mean 'docs'\?"):
         load_config("dosc", folder)
     monkeypatch.setenv("REBRIDGE_CONFIGS", str(folder))
     assert config_path("docs") == folder / "docs.yaml"

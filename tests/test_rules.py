@@ -24,7 +24,7 @@ from rebridge.steps import Windows
 from rebridge.testing import FakeScorer, MemoryConnector, MemoryEngine
 
 CONNECTOR: Connector[Any, Any] = MemoryConnector()
-PIPELINE = Pipeline(CONNECTOR, PassageTemplate("{text}"), rank_window=5, annotate="full")
+PIPELINE = Pipeline("docs", CONNECTOR, PassageTemplate("{text}"), rank_window=5, annotate="full")
 
 
 def engine(scores: list[float]) -> MemoryEngine:
@@ -106,6 +106,7 @@ def test_the_page_behind_the_window_costs_no_scoring() -> None:
     where, scorer = engine([9, 8, 7, 6, 5, 4, 3, 2, 1]), FakeScorer()
     outcome = search(where, scorer, size=3, **{"from": 6})
     assert ids(outcome) == ["d6", "d7", "d8"]
+    assert (outcome.summary.status, outcome.summary.reason) == ("applied", "outside_window")
     assert scorer.calls == []
     assert where.requests == [{"query": "q", "from": 6, "size": 3}]
 
@@ -156,7 +157,17 @@ def test_fails_open(scorer: FakeScorer, drive: Any, caplog: pytest.LogCaptureFix
     assert [(hit["id"], hit["score"]) for hit in outcome.reply["hits"]] == [("d1", 3), ("d2", 2), ("d0", 1)]
     assert (outcome.summary.status, outcome.summary.reason) == ("degraded", "scorer_failed")
     assert outcome.reply["rerank"]["status"] == "degraded"
-    assert "first-stage order" in caplog.text
+    assert "docs: first-stage order" in caplog.text
+
+
+@pytest.mark.parametrize("annotate", ["none", "summary", "full"])
+def test_a_degraded_reply_always_says_so(annotate: Any) -> None:
+    """However little a reply is to say, that it is degraded stands in it; what failed inside does not."""
+    scorer = FakeScorer(error=ScorerError("no /secret/path"))
+    outcome = search(engine([1, 2]), scorer, replace(PIPELINE, annotate=annotate))
+    assert outcome.reply["rerank"]["status"] == "degraded"
+    assert "secret" not in str(outcome.reply)
+    assert outcome.summary.detail == "no /secret/path"
 
 
 @pytest.mark.parametrize("scorer", FAULTS.values(), ids=FAULTS)

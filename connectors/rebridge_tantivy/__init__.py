@@ -4,6 +4,13 @@ BM25 over several fields, filters, sorting and highlights, with replies in Elast
 and a small site can stay on it.
 """
 
+from rebridge.errors import MissingExtra
+
+try:
+    import tantivy  # noqa: F401 - only to say early and clearly that it is missing
+except ModuleNotFoundError as error:
+    raise MissingExtra("The tantivy connector", "embedded") from error
+
 from rebridge_tantivy.connector import CONNECTOR, TantivyConnector
 from rebridge_tantivy.index import Index
 from rebridge_tantivy.request import Request

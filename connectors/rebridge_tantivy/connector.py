@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from itertools import zip_longest
 from typing import Any
 
 from pydantic import BaseModel
@@ -40,9 +39,7 @@ class TantivyConnector:
             bypass = "size_0"
         elif asked.sort is not None:
             bypass = "own_sort"
-        elif text is None or not text.strip():
-            bypass = "no_query_text"
-        return SearchRequest(text, asked.offset, asked.size, bypass)
+        return SearchRequest(request, text, asked.offset, asked.size, bypass)
 
     def widen(self, request: NativeRequest, plan: PagePlan) -> NativeRequest:
         """The same request for the planned slice, with the planned fields in each hit."""
@@ -86,11 +83,10 @@ class TantivyConnector:
 
     def annotate(self, reply: NativeReply, summary: Summary, page: Sequence[RankedHit]) -> NativeReply:
         """A copy of the reply with ``_rerank`` in it: the summary, and on each hit of ``page`` its scores and ranks."""
-        hits = [
-            hit if ranked is None else {**hit, "_rerank": _note(ranked)}
-            for hit, ranked in zip_longest(_hits(reply), page)
-        ]
         told = {key: value for key, value in asdict(summary).items() if value is not None}
+        if not page:
+            return {**reply, "_rerank": told} if isinstance(reply, Mapping) else reply
+        hits = [{**hit, "_rerank": _note(ranked)} for hit, ranked in zip(_hits(reply), page, strict=True)]
         return {**reply, "hits": {**reply["hits"], "hits": hits}, "_rerank": told}
 
     def request(
@@ -117,7 +113,7 @@ def _hits(reply: NativeReply) -> Sequence[Mapping[str, Any]]:
     except (KeyError, TypeError, AttributeError):
         sound = False
     if not sound:
-        raise BadReply("no list hits.hits of hits with _id and _score", engine="tantivy", body=reply)
+        raise BadReply("no list hits.hits of hits with _id and _score", "tantivy", reply)
     return hits
 
 

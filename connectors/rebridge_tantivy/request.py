@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
 import tantivy
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, ValidationError
 
 from rebridge.errors import ConnectorError
 
@@ -62,7 +62,7 @@ class Request(BaseModel):
     offset: int = Field(default=0, ge=0, alias="from")
     size: int = Field(default=10, ge=0)
     highlight: bool | Highlight = False
-    source: bool | list[str] = True
+    source: StrictBool | list[str] = True
     rerank_query: UserText | None = None
 
     @property

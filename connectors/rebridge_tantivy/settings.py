@@ -142,9 +142,7 @@ def reconcile(settings: IndexSettings, stored: Description) -> Description:
     Raises:
         ConnectorError: if the settings ask for other fields, types or language than the index has.
     """
-    cure = (
-        f"Leave the key out to use the index as it is, or index the documents into another folder than {settings.path}."
-    )
+    cure = f"Leave the key out to use the index as it is; or delete {settings.path} and index the documents again."
     if settings.language not in {None, stored.language}:
         raise ConnectorError(f"language is {settings.language} in the settings, {stored.language} in the index. {cure}")
     given = stored.fields if settings.fields is None else settings.fields

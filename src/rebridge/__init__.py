@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     )
     from rebridge.scorers import Scorer, open_scorer
     from rebridge.searcher import Searcher
+
+# What happens to log records is the application's choice.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 # Public name -> the module that holds it, imported when first asked for: `import rebridge` stays quick.
 _PUBLIC = {

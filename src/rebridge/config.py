@@ -13,16 +13,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from rebridge import connector as connectors
-from rebridge.errors import ConfigError, MissingExtra
+from rebridge.errors import ConfigError, MissingExtra, unknown
 from rebridge.fusion import Fusion
 from rebridge.passages import PassageTemplate
 from rebridge.pipeline import Annotate, OnError, Pipeline
-from rebridge.yaml_source import Location, YamlSource, read_yaml, unknown_key, valid_keys
-
-DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+from rebridge.scorers import DEFAULT_MODEL
+from rebridge.yaml_source import Location, YamlSource, read_yaml, valid_keys
 
 _SUFFIXES = (".yaml", ".yml")
 
@@ -32,7 +31,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="REBRIDGE_", extra="ignore")
 
-    configs: Annotated[Path, Field(description="Folder of the pipeline files.")] = Path("configs")
+    configs: Annotated[Path | None, Field(description="Folder of the pipeline files; default: ./configs.")] = None
 
 
 class ConnectorSection(BaseModel):
@@ -49,26 +48,43 @@ class ScorerSection(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     model: Annotated[str, Field(description="Hub id or local folder.")] = DEFAULT_MODEL
+    recipe: Annotated[str | None, Field(description="How it is scored; default: by its name or configuration.")] = None
     device: Annotated[str, Field(description="auto, cpu, cuda, cuda:1, mps.")] = "auto"
     dtype: Annotated[Literal["auto", "float32", "bfloat16", "float16"], Field(description="auto: exact on CPU.")] = (
         "auto"
     )
-    max_length: Annotated[int | None, Field(ge=8, description="Most tokens the model reads; default: its own.")] = None
+    token_budget: Annotated[int | None, Field(ge=1, description="Most tokens in a batch; default: by device.")] = None
     revision: Annotated[str | None, Field(description="Branch, tag or commit on the hub.")] = None
     local_files_only: Annotated[bool, Field(description="Never ask the hub.")] = False
     cache_dir: Annotated[Path | None, Field(description="Folder of downloaded models; default: the hub's own.")] = None
     token: Annotated[SecretStr | None, Field(description="Access token for private models.")] = None
 
+    # What recipes take, under the names of the models' own packages. A recipe refuses what is not its own.
+    max_length: Annotated[int | None, Field(ge=8, description="Most tokens the model reads; default: its own.")] = None
+    query_max_length: Annotated[int | None, Field(ge=1, description="Most tokens of the query (bge-reranker).")] = None
+    normalize: Annotated[bool | None, Field(description="Bring scores to 0...1; default: as its own package.")] = None
+    instruction: Annotated[str | None, Field(description="What the model is told about the task.")] = None
+    method: Annotated[str | None, Field(description="rerank or compute_score (bce-reranker).")] = None
+    cutoff_layers: Annotated[list[int] | None, Field(description="Layer to read (layerwise models).")] = None
+    estimated_max: Annotated[float | None, Field(description="Scale of normalize (mxbai-rerank-v2).")] = None
+    template: Annotated[str | None, Field(description="Prompt with {query} and {passage} (causal models).")] = None
+    positive: Annotated[str | None, Field(description="Token of a relevant passage (causal models).")] = None
+    negative: Annotated[str | None, Field(description="Token of any other passage (causal models).")] = None
+    query_length: Annotated[int | None, Field(ge=1, description="Tokens of the query (ColBERT).")] = None
+    document_length: Annotated[int | None, Field(ge=1, description="Tokens of the passage (ColBERT).")] = None
+    cache_size: Annotated[int | None, Field(ge=0, description="Bytes of passage embeddings to keep.")] = None
+
     def options(self) -> dict[str, Any]:
-        """Keyword arguments for `rebridge.open_scorer`, without the model."""
+        """Keyword arguments for `rebridge.open_scorer`, without the model: those that are set or have a default."""
         options = {name: getattr(self, name) for name in type(self).model_fields if name != "model"}
-        return options | {"token": self.token.get_secret_value() if self.token else None}
+        options["token"] = self.token.get_secret_value() if self.token else None
+        return {name: value for name, value in options.items() if value is not None}
 
 
-class PipelineConfig(BaseSettings):
+class PipelineConfig(BaseModel):
     """How one index is searched and reranked."""
 
-    model_config = SettingsConfigDict(extra="forbid", env_nested_delimiter="__", title="rebridge pipeline")
+    model_config = ConfigDict(extra="forbid", title="rebridge pipeline")
 
     connector: ConnectorSection = ConnectorSection()
     query_fields: Annotated[
@@ -80,20 +96,13 @@ class PipelineConfig(BaseSettings):
     rank_window: Annotated[int, Field(ge=1, le=10_000, description="How many hits the model rescores.")] = 100
     fusion: Fusion = Fusion()
     on_error: Annotated[OnError, Field(description="degrade: answer in first-stage order and say so.")] = "degrade"
-    deadline_ms: Annotated[int | None, Field(ge=1, description="Time for one search; null for no limit.")] = 10_000
-    min_rerank_score: Annotated[float | None, Field(description="Remove hits with a lower raw model score.")] = None
-    annotate: Annotated[Annotate, Field(description="How much the reply says about what was done.")] = "none"
-
-    @classmethod
-    def settings_customise_sources(  # noqa: D102 - documented by pydantic-settings
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003 - the hook's signature
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return env_settings, init_settings  # the environment overrides the file
+    deadline_ms: Annotated[int | None, Field(ge=1, description="Time for one search; null for no limit.")] = 60_000
+    min_rerank_score: Annotated[
+        float | None, Field(allow_inf_nan=False, description="Remove hits with a lower raw model score.")
+    ] = None
+    annotate: Annotated[
+        Annotate, Field(description="How much the reply says about what was done; a degraded one always says so.")
+    ] = "summary"
 
     def connector_settings(self, index: str) -> Any:
         """The connector's own keys, validated by the connector; ``index`` is the index unless a key says otherwise.
@@ -105,9 +114,10 @@ class PipelineConfig(BaseSettings):
         extra = self.connector.model_extra or {}
         return connectors.load(self.connector.name).settings.model_validate({"index": index, **extra})
 
-    def pipeline(self) -> Pipeline:
+    def pipeline(self, index: str) -> Pipeline:
         """The values that `rebridge.flow` works with."""
         return Pipeline(
+            index=index,
             connector=connectors.load(self.connector.name),
             passage=self.passage,
             fusion=self.fusion,
@@ -120,6 +130,23 @@ class PipelineConfig(BaseSettings):
         )
 
 
+class _FileAndEnvironment(BaseSettings, PipelineConfig):
+    """A pipeline as its file says, overridden by the environment."""
+
+    model_config = SettingsConfigDict(extra="forbid", env_nested_delimiter="__", env_parse_none_str="null")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the hook's signature
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, init_settings  # the environment overrides the file
+
+
 def config_path(index: str, folder: Path | None = None) -> Path:
     """The file that configures an index: in the given folder, ``$REBRIDGE_CONFIGS`` or ``./configs``, then ours.
 
@@ -129,22 +156,31 @@ def config_path(index: str, folder: Path | None = None) -> Path:
     known = available(folder)
     if index in known:
         return known[index]
-    near = unknown_key(index, list(known)).removeprefix("unknown key.").replace("Valid keys", "Configured indices")
-    place = folder or Settings().configs
-    raise ConfigError(f"No pipeline for the index {index!r}: {place / (index + '.yaml')} does not exist.{near}")
+    raise ConfigError(f"{configs_folder(folder) / (index + '.yaml')} does not exist: {unknown('index', index, known)}")
+
+
+def configs_folder(folder: Path | None = None) -> Path:
+    """Where pipeline files are: in the given folder, ``$REBRIDGE_CONFIGS`` or ``./configs``."""
+    return folder or Settings().configs or Path("configs")
 
 
 def available(folder: Path | None = None) -> dict[str, Path]:
-    """Every configured index and its file; files in the user's folder win over those that rebridge ships."""
-    folders = [_shipped(), folder or Settings().configs]
-    files = [path for place in folders if place.is_dir() for path in sorted(place.iterdir())]
-    return {path.stem: path for path in files if path.suffix in _SUFFIXES and path.is_file()}
+    """Every configured index and its file: those of the folder, and the demo's, which rebridge ships.
+
+    Raises:
+        ConfigError: if a folder is named that does not exist.
+    """
+    place = configs_folder(folder)
+    if not place.is_dir() and place != Path("configs"):
+        raise ConfigError(f"There is no folder {place} of pipeline files.")
+    files = sorted(place.iterdir()) if place.is_dir() else []
+    return {"demo": _demo()} | {path.stem: path for path in files if path.suffix in _SUFFIXES and path.is_file()}
 
 
-def _shipped() -> Path:
-    """The pipelines that come with rebridge: inside a wheel, beside ``src`` in a checkout."""
-    installed = Path(__file__).parent / "_configs"
-    return installed if installed.is_dir() else Path(__file__).parents[2] / "configs"
+def _demo() -> Path:
+    """The demo's pipeline: inside a wheel, in ``configs`` in a checkout."""
+    installed = Path(__file__).parent / "_configs" / "demo.yaml"
+    return installed if installed.is_file() else Path(__file__).parents[2] / "configs" / "demo.yaml"
 
 
 def load_config(index: str, folder: Path | None = None) -> PipelineConfig:
@@ -156,16 +192,20 @@ def load_config(index: str, folder: Path | None = None) -> PipelineConfig:
     source = read_yaml(config_path(index, folder))
     prefix = env_prefix(index)
     _check_environment(prefix)
+    schema, above = PipelineConfig.model_json_schema(), Location()
     try:
         # BaseSettings takes the prefix, but its signature as type checkers see it does not say so.
-        config = PipelineConfig(_env_prefix=prefix, **_text_keys(source))  # type: ignore[call-arg]
-    except ValidationError as error:
-        raise ConfigError(_explain(error, source, prefix, PipelineConfig.model_json_schema())) from error
-    try:
+        loaded = _FileAndEnvironment(_env_prefix=prefix, **_text_keys(source))  # type: ignore[call-arg]
+        config = PipelineConfig.model_construct(**{name: getattr(loaded, name) for name in PipelineConfig.model_fields})
+        if config.connector.name not in connectors.names():
+            problem = unknown("connector", config.connector.name, connectors.names())
+            raise ConfigError(f"{source.place(('connector', 'name'))}: connector.name: {problem}")
+        schema, above = connectors.load(config.connector.name).settings.model_json_schema(), ("connector",)
         config.connector_settings(index)
     except ValidationError as error:
-        schema = connectors.load(config.connector.name).settings.model_json_schema()
-        raise ConfigError(_explain(error, source, prefix, schema, ("connector",))) from error
+        raise ConfigError(_explain(error, source, prefix, schema, above)) from error
+    except SettingsError as error:
+        raise ConfigError(f"environment variables {prefix}...: {error}") from error
     return config
 
 
@@ -175,13 +215,16 @@ def json_schema() -> dict[str, Any]:
     choices = []
     for name in connectors.names():
         try:
-            own = connectors.load(name).settings.model_json_schema()
+            settings = connectors.load(name).settings
         except MissingExtra:
             continue
-        schema["$defs"] |= own.pop("$defs", {})
+        # Connectors may use the same names inside, so each gets its own.
+        own = settings.model_json_schema(ref_template=f"#/$defs/{name}.{{model}}")
+        schema["$defs"] |= {f"{name}.{key}": value for key, value in own.pop("$defs", {}).items()}
         own["properties"] = {"name": {"const": name}} | own["properties"]
         choices.append(own)
-    schema["$defs"]["ConnectorSection"] = {"description": ConnectorSection.__doc__, "anyOf": choices}
+    if choices:
+        schema["$defs"]["ConnectorSection"] = {"description": ConnectorSection.__doc__, "anyOf": choices}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema
 
 
@@ -203,7 +246,7 @@ def _check_environment(prefix: str) -> None:
     for name in os.environ:
         key = name[len(prefix) :].split("__")[0].lower()
         if name.upper().startswith(prefix) and key not in known:
-            raise ConfigError(f"environment variable {name}: {unknown_key(key, known)}")
+            raise ConfigError(f"environment variable {name}: {unknown('key', key, known)}")
 
 
 def _explain(
@@ -215,9 +258,13 @@ def _explain(
         variable = prefix + "__".join(str(part).upper() for part in location)
         place = f"environment variable {variable}" if variable in os.environ else source.place(location)
         if problem["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
-            what = unknown_key(str(location[-1]), valid_keys(schema, problem["loc"][:-1]))
+            what = unknown("key", str(location[-1]), valid_keys(schema, problem["loc"][:-1]))
         else:
-            what = problem["msg"].removeprefix("Value error, ")
-            what += "." if isinstance(problem["input"], dict) else f", not {problem['input']!r}."
+            what = problem["msg"].removeprefix("Value error, ") + _shown(problem["input"]) + "."
         lines.append((source.line(location), f"{place}: {'.'.join(map(str, location))}: {what}"))
     return "\n".join(text for _, text in sorted(lines))
+
+
+def _shown(value: Any) -> str:
+    """The value that was given, if it is short and so can be recognised; never a text that may be a secret."""
+    return f", not {value!r}" if isinstance(value, int | float) or (isinstance(value, str) and value.isalnum()) else ""

@@ -9,7 +9,7 @@ A connector registers an instance under the entry-point group ``rebridge.connect
     [project.entry-points."rebridge.connectors"]
     tantivy = "rebridge_tantivy:CONNECTOR"
 
-`tests/test_connector.py` holds a complete connector for a list of dictionaries, in 40 lines, as an example.
+`rebridge.testing.MemoryConnector` is a complete connector for an engine in memory, as an example.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel
 
-from rebridge.errors import ConfigError, MissingExtra
+from rebridge.errors import ConfigError, ConnectorError, unknown
 from rebridge.models import Candidate, PagePlan, RankedHit, SearchRequest, Summary
 
 RequestT = TypeVar("RequestT")
@@ -68,11 +68,16 @@ class Connector(Protocol[RequestT, ReplyT]):
 
     #: Name under which pipelines choose it, e.g. ``"tantivy"``.
     name: str
-    #: The keys that a pipeline's ``connector:`` section may hold besides ``name``.
+    #: The keys that a pipeline's ``connector:`` section may hold besides ``name``. The pipeline's own name comes in as
+    #: ``index`` unless the section has one. Credentials must be `pydantic.SecretStr`, so that they are never shown.
     settings: type[BaseModel]
 
     def read(self, request: RequestT) -> SearchRequest:
-        """Find query text and page in a native request, and decide whether it can be reranked."""
+        """Find query text and page in a native request, and decide whether it can be reranked.
+
+        Raises:
+            ConnectorError: if it is not a request of this engine.
+        """
 
     def widen(self, request: RequestT, plan: PagePlan) -> RequestT:
         """The same request for the slice ``plan.fetch_offset``/``fetch_size``, with ``plan.fields`` in each hit."""
@@ -91,7 +96,10 @@ class Connector(Protocol[RequestT, ReplyT]):
         """
 
     def annotate(self, reply: ReplyT, summary: Summary, page: Sequence[RankedHit]) -> ReplyT:
-        """A copy of the reply that also says what was done: a summary, and one note on each hit of ``page``."""
+        """A copy of the reply that also says what was done: a summary, and one note on each hit of ``page``.
+
+        With an empty page it takes whatever the engine answered, since bypassed requests may be of any kind.
+        """
 
     def request(
         self, text: str, *, fields: Mapping[str, float], offset: int, size: int, filters: Mapping[str, Any]
@@ -121,18 +129,13 @@ def load(name: str) -> Connector[Any, Any]:
     Raises:
         ConfigError: if no connector has that name.
         MissingExtra: if the engine's client library is not installed.
+        ConnectorError: if the connector cannot be imported.
     """
     for point in entry_points(group=GROUP, name=name):
         try:
             connector: Connector[Any, Any] = point.load()
-        except ModuleNotFoundError as error:
-            if (error.name or "").split(".")[0] == point.module.split(".")[0]:  # the connector itself is broken
-                raise
-            raise MissingExtra(f"The {name} connector ({error.name})", extra_of(name)) from error
+        except ImportError as error:
+            owner = point.dist.name if point.dist is not None else point.module
+            raise ConnectorError(f"The connector {name!r} of {owner} cannot be imported: {error}") from error
         return connector
-    raise ConfigError(f"Unknown connector {name!r}. Installed connectors: {', '.join(names()) or 'none'}.")
-
-
-def extra_of(name: str) -> str:
-    """The extra of rebridge that installs a connector's client library."""
-    return "embedded" if name == "tantivy" else name
+    raise ConfigError(unknown("connector", name, names()))

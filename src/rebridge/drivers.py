@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from typing import Any
 
 from rebridge.errors import DeadlineExceeded, ScorerError
@@ -36,10 +36,11 @@ def run(flow: Flow[Any], send: Callable[[Any], Any], scorer: Scorer | None) -> O
         try:
             return future.result(_left(step))
         except TimeoutError as error:
-            if step.deadline is None:  # the scorer's own failure, not our clock
-                raise
-            future.cancel()
-            raise DeadlineExceeded(f"no scores for {len(step.passages)} passages before the deadline") from error
+            if future.done():  # the scorer's own failure, or an answer at the last moment
+                return future.result()
+            raise _given_up(future, step) from error
+        except CancelledError as error:
+            raise ScorerError("the scorer gave the work up") from error
         except BaseException:
             future.cancel()  # Ctrl-C while waiting
             raise
@@ -65,13 +66,19 @@ async def run_async(flow: Flow[Any], send: Callable[[Any], Awaitable[Any]], scor
         if isinstance(step, Fetch):
             return await send(step.request)
         future = _submit(scorer, step)
+        waiting = asyncio.wrap_future(future)
+        waiting.add_done_callback(_heard)
+        # Not `wait_for`, which cannot tell our deadline from a failure of the scorer.
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(future), _left(step))
-        except TimeoutError as error:
-            if step.deadline is None:  # the scorer's own failure, not our clock
-                raise
+            await asyncio.wait({waiting}, timeout=_left(step))
+        except asyncio.CancelledError:
             future.cancel()
-            raise DeadlineExceeded(f"no scores for {len(step.passages)} passages before the deadline") from error
+            raise
+        if future.cancelled():
+            raise ScorerError("the scorer gave the work up")
+        if not future.done():
+            raise _given_up(future, step)
+        return future.result()
 
     step: Fetch | Score | Outcome[Any] = next(flow)
     while not isinstance(step, Outcome):
@@ -101,3 +108,14 @@ def _submit(scorer: Scorer | None, step: Score) -> Future[list[tuple[float, ...]
 
 def _left(step: Score) -> float | None:
     return None if step.deadline is None else max(0.0, step.deadline - time.monotonic())
+
+
+def _heard(waiting: asyncio.Future[Any]) -> None:
+    """Take note of a failure that comes when nobody waits any more, so that asyncio does not complain."""
+    if not waiting.cancelled():
+        waiting.exception()
+
+
+def _given_up(future: Future[Any], step: Score) -> DeadlineExceeded:
+    future.cancel()
+    return DeadlineExceeded(f"no scores for {len(step.passages)} passages before the deadline")

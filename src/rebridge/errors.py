@@ -2,6 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+#: How much of a bad reply an error shows, in characters.
+_EXCERPT = 200
+
+
+def unknown(what: str, given: str, valid: Iterable[str]) -> str:
+    """The message about a name that does not exist: the nearest one, and all that do."""
+    known = sorted(valid)
+    near = get_close_matches(given, known, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"unknown {what} {given!r}.{hint} Valid: {', '.join(known) or 'none'}."
+
 
 class RebridgeError(Exception):
     """Base of all errors raised by rebridge."""
@@ -20,8 +34,11 @@ class MissingExtra(RebridgeError):
     """
 
     def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} needs an optional dependency. Install it with: pip install 'rebridge[{extra}]'")
-        self.extra = extra
+        super().__init__(what, extra)
+        self.what, self.extra = what, extra
+
+    def __str__(self) -> str:
+        return f"{self.what} needs an optional dependency. Install it with: pip install 'rebridge[{self.extra}]'"
 
 
 class ConnectorError(RebridgeError):
@@ -35,13 +52,18 @@ class BadReply(ConnectorError):
         problem: what is wrong, e.g. ``"no hits.hits"``.
         engine: the connector's name.
         body: the reply, or the beginning of it.
+        status: the HTTP status, where there is one.
     """
 
-    def __init__(self, problem: str, *, engine: str, body: object) -> None:
-        text = repr(body)
-        excerpt = text if len(text) <= 200 else text[:200] + "..."  # noqa: PLR2004 - an excerpt for one line
-        super().__init__(f"{engine} answered something that is not a search reply: {problem}. Reply: {excerpt}")
-        self.body = body
+    def __init__(self, problem: str, engine: str, body: object, status: int | None = None) -> None:
+        super().__init__(problem, engine, body, status)
+        self.problem, self.engine, self.body, self.status = problem, engine, body, status
+
+    def __str__(self) -> str:
+        text = repr(self.body)
+        excerpt = text if len(text) <= _EXCERPT else text[:_EXCERPT] + "..."
+        status = f" with status {self.status}" if self.status is not None else ""
+        return f"{self.engine} answered{status}, but not with a search reply: {self.problem}. Reply: {excerpt}"
 
 
 class ScorerError(RebridgeError):

@@ -29,14 +29,12 @@ class Outcome(Generic[ReplyT]):
         reply: the reply in the engine's own format.
         page: the hits of the page in their final order; empty if the request was bypassed.
         summary: what was done.
-        passages: the text behind each hit of the page.
         terms: what fusion made of each hit of the page; None outside the rank window or if degraded.
     """
 
     reply: ReplyT
     page: tuple[RankedHit, ...]
     summary: Summary
-    passages: tuple[str, ...] = ()
     terms: tuple[fusion.Terms | None, ...] = ()
 
 
@@ -58,7 +56,6 @@ class _Judged:
     """A hit with the evidence behind its place."""
 
     hit: RankedHit
-    passage: str = ""
     terms: fusion.Terms | None = None
 
 
@@ -91,35 +88,35 @@ def rerank_flow(request: Any, pipeline: Pipeline, clock: Callable[[], float] = t
     asked = pipeline.connector.read(request)
     reason = asked.bypass or (None if asked.query_text and asked.query_text.strip() else "no_query_text")
     if reason is not None:
-        reply = yield Fetch(request)
+        reply = yield Fetch(asked.native)
         return _finish(pipeline, reply, (), Summary("bypassed", reason, engine_ms=watch.ms()), watch)
     plan = plan_page(asked, pipeline)
     reply = yield Fetch(pipeline.connector.widen(request, plan))
     fetched = watch.ms()
     candidates = pipeline.connector.parse(reply, plan)
-    deadline = None if pipeline.deadline_s is None else watch.started + pipeline.deadline_s
-    judged, summary = yield from _judge(asked.query_text or "", candidates, plan, pipeline, deadline)
-    summary = replace(summary, engine_ms=fetched, scorer_ms=watch.ms() - fetched)
+    judged, summary = yield from _judge(asked.query_text or "", candidates, plan, pipeline, watch)
+    summary = replace(summary, engine_ms=fetched)
     page = judged[plan.offset - plan.fetch_offset :][: plan.size]
     reply = pipeline.connector.render(request, reply, [item.hit for item in page])
     return _finish(pipeline, reply, page, summary, watch)
 
 
 def first_stage_flow(request: Any, pipeline: Pipeline, clock: Callable[[], float] = time.monotonic) -> Flow[Any]:
-    """One search without reranking, for comparison: the request goes out and the reply comes back untouched.
+    """One search without reranking, for comparison: request and reply are as if rebridge were not there.
 
     Arguments and results as `rerank_flow`; the page holds the hits in the engine's order with the engine's scores.
     """
     watch = _Stopwatch(clock)
     asked = pipeline.connector.read(request)
-    reply = yield Fetch(request)
+    reply = yield Fetch(asked.native)
     plan = PagePlan(asked.offset, asked.size, 0, asked.offset, asked.size)
     page = _unranked(pipeline.connector.parse(reply, plan))
-    return _finish(pipeline, reply, page, Summary("bypassed", "not_asked", engine_ms=watch.ms()), watch)
+    summary = Summary("bypassed", "not_asked", engine_ms=watch.ms(), total_ms=watch.ms())
+    return Outcome(reply, tuple(item.hit for item in page), summary, (None,) * len(page))
 
 
 def _judge(
-    query: str, candidates: Sequence[Candidate], plan: PagePlan, pipeline: Pipeline, deadline: float | None
+    query: str, candidates: Sequence[Candidate], plan: PagePlan, pipeline: Pipeline, watch: _Stopwatch
 ) -> Generator[Score, Any, tuple[list[_Judged], Summary]]:
     """Score the head and put all candidates in their final order, or keep the first stage's and say why."""
     summary = Summary("applied", rank_window=plan.rank_window)
@@ -128,10 +125,12 @@ def _judge(
     behind = candidates[len(head) :] if pipeline.min_rerank_score is None else ()
     tail = [_behind(candidate, plan.rank_window) for candidate in behind]
     if not head:
-        return tail, summary
+        return tail, summary if plan.needs_head else replace(summary, reason="outside_window")
     passages = [pipeline.passage.build(candidate.source) for candidate in head]
     asked = tuple(passage.text for passage in passages if passage.text)
     summary = replace(summary, model=pipeline.model, scored=len(asked))
+    deadline = None if pipeline.deadline_s is None else watch.started + pipeline.deadline_s
+    began = watch.ms()
     try:
         if not asked:
             raise NoPassages(f"none of {len(head)} candidates has text in {', '.join(pipeline.passage.fields)}")
@@ -143,9 +142,13 @@ def _judge(
     except Exception as error:
         if pipeline.on_error == "raise":
             raise
-        _log.warning("answered in first-stage order", exc_info=error)
         reason = error.reason if isinstance(error, ScorerError) else ScorerError.reason
-        return _unranked(candidates), replace(summary, status="degraded", reason=reason, detail=str(error), scored=0)
+        # A stack trace helps where the error is none of ours, and is noise where it is.
+        trace = None if isinstance(error, ScorerError) else error
+        _log.warning("%s: first-stage order (%s): %s", pipeline.index, reason, error, exc_info=trace)
+        summary = replace(summary, status="degraded", reason=reason, detail=str(error), scored=0)
+        return _unranked(candidates), replace(summary, scorer_ms=watch.ms() - began)
+    summary = replace(summary, scorer_ms=watch.ms() - began)
     ranked = _rank(head, passages, windows, rerank, pipeline)
     kept = [item for item in ranked if not _below(item.hit, pipeline.min_rerank_score)]
     return _numbered(kept) + tail, replace(summary, dropped=len(ranked) - len(kept))
@@ -182,7 +185,7 @@ def _rank(
             flags = (*flags, "no_finite_score")
         score = fusion.head_score(terms[index].total)
         hit = RankedHit(head[index], rank, score, rerank[index], windows[index], flags)
-        ranked.append(_Judged(hit, passages[index].text, terms[index]))
+        ranked.append(_Judged(hit, terms[index]))
     return ranked
 
 
@@ -209,6 +212,7 @@ def _finish(
 ) -> Outcome[Any]:
     summary = replace(summary, total_ms=watch.ms())
     hits = tuple(item.hit for item in page)
-    if pipeline.annotate != "none":
-        reply = pipeline.connector.annotate(reply, summary, hits if pipeline.annotate == "full" else ())
-    return Outcome(reply, hits, summary, tuple(item.passage for item in page), tuple(item.terms for item in page))
+    if pipeline.annotate != "none" or summary.status == "degraded":
+        told = replace(summary, detail=None)
+        reply = pipeline.connector.annotate(reply, told, hits if pipeline.annotate == "full" else ())
+    return Outcome(reply, hits, summary, tuple(item.terms for item in page))

@@ -108,7 +108,7 @@ def order(terms: Sequence[Terms], rerank: Sequence[float | None]) -> list[int]:
 def head_score(total: float) -> float:
     """The final score of a hit inside the rank window, always above 1.
 
-    Fused totals can be negative (logits, z-scores), final scores must not be. The map is strictly monotone:
+    Fused totals can be negative (logits, z-scores), final scores must not be. The map is monotone:
     2 + t for t >= 0, and 1 + 1 / (1 - t) below, which unlike an exponential keeps very low totals apart.
     """
     return 2.0 + total if total >= 0 else 1.0 + 1.0 / (1.0 - total)

@@ -12,12 +12,14 @@ class SearchRequest:
     """What a connector read out of a native request.
 
     Attributes:
+        native: the request as the engine takes it, without keys that only rebridge knows.
         query_text: the words that the user asked for, for the scorer; None if the request has none.
         offset: how many hits the page skips, from 0.
         size: how many hits the page holds at most.
         bypass: why this request must not be reranked; None if it can be.
     """
 
+    native: Any
     query_text: str | None
     offset: int = 0
     size: int = 10
@@ -99,14 +101,15 @@ class Summary:
 
     Attributes:
         status: ``applied``, ``bypassed`` (untouched) or ``degraded`` (first-stage order after a failure).
-        reason: why the reply was bypassed or degraded, in a word; None if reranking was applied.
-        detail: the message behind a degraded reply.
+        reason: why the reply was bypassed or degraded, in a word; ``outside_window`` for an applied page that lies
+            wholly behind the rank window; else None.
+        detail: the message behind a degraded reply; it may name paths, and so never goes into the reply.
         model: the scorer's name; None if no scorer was asked.
         rank_window: how many candidates could be rescored.
         scored: how many candidates the model scored.
         dropped: how many hits `min_rerank_score` removed from the rank window.
         engine_ms: time in the engine, milliseconds.
-        scorer_ms: time in the scorer, milliseconds.
+        scorer_ms: time in which the scorer was waited for, milliseconds.
         total_ms: whole search, milliseconds.
     """
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from rebridge.scorers.base import activate
-
 Normaliser = Callable[[Sequence[float]], list[float]]
 
 
@@ -15,9 +13,17 @@ def identity(scores: Sequence[float]) -> list[float]:
     return list(scores)
 
 
+def logistic(value: float) -> float:
+    """1 / (1 + exp(-value)) in double precision, without overflow."""
+    if value >= 0:
+        return 1.0 / (1.0 + math.exp(-value))
+    grown = math.exp(value)  # never overflows, unlike exp(-value) here
+    return grown / (1.0 + grown)
+
+
 def sigmoid(scores: Sequence[float]) -> list[float]:
     """1 / (1 + exp(-s)): a logit becomes a value in (0, 1), whatever the other scores are."""
-    return [activate(score, "sigmoid") for score in scores]
+    return [logistic(score) for score in scores]
 
 
 def min_max(scores: Sequence[float]) -> list[float]:

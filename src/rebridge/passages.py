@@ -58,7 +58,10 @@ class PassageTemplate:
 
     def build(self, source: Mapping[str, Any]) -> Passage:
         """The passage of one document; never fails, whatever the fields hold."""
-        values = {name: self._value(source, name) for name in self.fields}
+        try:
+            values = {name: self._value(source, name) for name in self.fields}
+        except RecursionError:  # JSON may be nested deeper than Python can follow; nobody reads such text
+            return Passage("", ("no_passage",))
         lines = []
         for line in self.template.split("\n"):
             parts = _parts(line)
@@ -76,9 +79,10 @@ def _parts(line: str) -> list[tuple[str, str | None]]:
     """Pairs of (text, field that follows it or None). Raises ValueError where the braces are wrong."""
     parts = []
     for text, name, spec, conversion in string.Formatter().parse(line):
-        if name is not None and (not name.strip() or spec or conversion):
+        if name is not None and (not name.strip() or conversion):
             raise ValueError("a pair of braces must hold a field name and nothing else")
-        parts.append((text, name.strip() if name is not None else None))
+        field = f"{name}:{spec}" if spec else name  # some engines have colons in field names
+        parts.append((text, field.strip() if field is not None else None))
     return parts
 
 

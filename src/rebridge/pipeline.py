@@ -18,6 +18,7 @@ class Pipeline:
     """How the story goes for one index.
 
     Attributes:
+        index: its name, for log records.
         connector: the translator for the engine.
         passage: document -> passage.
         fusion: how both scores are combined.
@@ -27,9 +28,11 @@ class Pipeline:
         deadline_s: seconds that one search may take until the scorer is given up; None for no limit.
         min_rerank_score: hits with a lower raw score are removed; None keeps all. With it, hits behind the rank
             window are not shown, since nobody scored them.
-        annotate: whether the reply carries what was done: not at all, a summary, or a note on each hit too.
+        annotate: whether the reply carries what was done: not at all, a summary, or a note on each hit too. A degraded
+            reply carries a summary in any case.
     """
 
+    index: str
     connector: Connector[Any, Any]
     passage: PassageTemplate = field(default_factory=PassageTemplate)
     fusion: Fusion = field(default_factory=Fusion)
@@ -38,4 +41,4 @@ class Pipeline:
     on_error: OnError = "degrade"
     deadline_s: float | None = None
     min_rerank_score: float | None = None
-    annotate: Annotate = "none"
+    annotate: Annotate = "summary"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -31,6 +32,8 @@ class Searcher:
         engine: where they go.
         scorer: what scores; None for a searcher that only asks the first stage.
         query_fields: fields and weights that plain words are searched in.
+
+    `close` ends the engine, and the scorer too if `open` made it.
     """
 
     def __init__(
@@ -44,14 +47,17 @@ class Searcher:
         self.engine = engine
         self.scorer = scorer
         self.query_fields = query_fields
+        self._owned = ExitStack()
+        self._owned.callback(engine.close)
 
     @classmethod
-    def open(
+    def open(  # noqa: PLR0913 - keyword options of a public entry point
         cls,
         index: str,
         config: PipelineConfig | None = None,
         *,
         configs: Path | None = None,
+        scorer: Scorer | None = None,
         rerank: bool = True,
         create: bool = False,
     ) -> Self:
@@ -61,6 +67,8 @@ class Searcher:
             index: name of the index.
             config: its pipeline; read from ``configs/INDEX.yaml`` if None.
             configs: another folder to read it from.
+            scorer: a scorer that is open already, to share one model among several indices; the pipeline's own is
+                loaded if None.
             rerank: load the model; without it `search` needs ``rerank=False``.
             create: make the index if the engine does not have it.
 
@@ -70,14 +78,17 @@ class Searcher:
             ScorerError: if the model cannot be loaded.
         """
         config = config or load_config(index, configs)
-        pipeline = config.pipeline()
+        pipeline = config.pipeline(index)
         engine = pipeline.connector.open(config.connector_settings(index), create=create)
-        try:
-            scorer = open_scorer(config.scorer.model, **config.scorer.options()) if rerank else None
-        except BaseException:
-            engine.close()
-            raise
-        return cls(pipeline, engine, scorer, config.query_fields)
+        searcher = cls(pipeline, engine, scorer, config.query_fields)
+        if rerank and scorer is None:
+            try:
+                searcher.scorer = open_scorer(config.scorer.model, **config.scorer.options())
+            except BaseException:
+                searcher.close()
+                raise
+            searcher._owned.callback(searcher.scorer.close)
+        return searcher
 
     def search(
         self,
@@ -118,10 +129,8 @@ class Searcher:
         return await run_async(self._flow(request, rerank=rerank), fetch, self._scorer(rerank=rerank))
 
     def close(self) -> None:
-        """Close the engine and the scorer. Calling it twice is allowed."""
-        if self.scorer is not None:
-            self.scorer.close()
-        self.engine.close()
+        """Free what was opened. Calling it twice is allowed."""
+        self._owned.close()
 
     def __enter__(self) -> Self:
         return self

@@ -108,7 +108,7 @@ class MemoryConnector:
     def read(self, request: dict[str, Any]) -> SearchRequest:
         """A request with its own sort order is not reranked."""
         bypass = "own_sort" if "sort" in request else None
-        return SearchRequest(request.get("query"), request.get("from", 0), request.get("size", 10), bypass)
+        return SearchRequest(request, request.get("query"), request.get("from", 0), request.get("size", 10), bypass)
 
     def widen(self, request: dict[str, Any], plan: PagePlan) -> dict[str, Any]:
         """Ask for the plan's slice, with the fields of the passages beside the user's own choice."""
@@ -120,7 +120,7 @@ class MemoryConnector:
     def parse(self, reply: dict[str, Any], plan: PagePlan) -> Sequence[Candidate]:
         """The hits as candidates."""
         if not isinstance(reply, dict) or not isinstance(reply.get("hits"), list):
-            raise BadReply("no list of hits", engine=self.name, body=reply)
+            raise BadReply("no list of hits", self.name, reply)
         return [
             Candidate(hit["id"], hit["score"], plan.fetch_offset + position + 1, position, hit["source"])
             for position, hit in enumerate(reply["hits"])
@@ -140,7 +140,11 @@ class MemoryConnector:
         """The reply with a summary, and the evidence on each hit."""
         notes = [{"rank": hit.candidate.rank, "rerank_score": hit.rerank_score} for hit in page]
         hits = [{**hit, "rerank": note} for hit, note in zip(reply["hits"], notes, strict=True)] if page else None
-        return {**reply, "rerank": asdict(summary), **({"hits": hits} if hits else {})}
+        return (
+            {**reply, "rerank": asdict(summary), **({"hits": hits} if hits else {})}
+            if isinstance(reply, dict)
+            else reply
+        )
 
     def request(
         self, text: str, *, fields: Mapping[str, float], offset: int, size: int, filters: Mapping[str, Any]

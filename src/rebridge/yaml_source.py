@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +48,7 @@ def read_yaml(path: Path) -> YamlSource:
     try:
         text = path.read_text(encoding="utf-8")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
+        lines = list(_walk(node, ()))
         data = yaml.safe_load(text)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
@@ -56,17 +56,21 @@ def read_yaml(path: Path) -> YamlSource:
         mark = getattr(error, "problem_mark", None)
         place = f"{path}:{mark.line + 1}" if mark is not None else str(path)
         raise ConfigError(f"{place}: not valid YAML: {getattr(error, 'problem', None) or error}") from error
+    except ValueError as error:  # a date that does not exist
+        raise ConfigError(f"{path}: a value cannot be read: {error}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: an anchor refers to itself") from error
     if data is None:
         return YamlSource(path, {}, {})
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: must hold keys and values, like `rank_window: 100`")
-    lines: dict[Location, int] = {}
-    for location, line in _walk(node, ()):
-        if location in lines:
+    first: dict[Location, int] = {}
+    for location, line in lines:
+        if location in first:
             name = ".".join(map(str, location))
-            raise ConfigError(f"{path}:{line}: {name} is given twice, first on line {lines[location]}. Remove one.")
-        lines[location] = line
-    return YamlSource(path, data, lines)
+            raise ConfigError(f"{path}:{line}: {name} is given twice, first on line {first[location]}. Remove one.")
+        first[location] = line
+    return YamlSource(path, data, first)
 
 
 def _walk(node: yaml.Node | None, above: Location) -> Iterator[tuple[Location, int]]:
@@ -98,10 +102,3 @@ def _parts(schema: Mapping[str, Any], node: Mapping[str, Any]) -> list[Mapping[s
         return _parts(schema, schema["$defs"][node["$ref"].rsplit("/", 1)[1]])
     alternatives = [*node.get("anyOf", ()), *node.get("allOf", ())]
     return [node] if not alternatives else [part for choice in alternatives for part in _parts(schema, choice)]
-
-
-def unknown_key(key: str, valid: Sequence[str]) -> str:
-    """What to say about a key that does not exist."""
-    near = get_close_matches(key, valid, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    return f"unknown key.{hint}" + (f" Valid keys: {', '.join(sorted(valid))}." if valid else "")

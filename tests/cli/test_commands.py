@@ -102,6 +102,16 @@ def test_bad_lines_are_kept(home: Path) -> None:
     assert "now holds 3" in rebridge("index", "docs", "docs.jsonl").stdout
 
 
+def test_brackets_are_text(home: Path) -> None:
+    """Documents and ids may hold what a terminal library would take for markup."""
+    odd = {"_id": "[/red]", "title": "a [bold] shoe [/nope]", "text": "shoe [/]"}
+    (home / "docs.jsonl").write_text(json.dumps(odd) + "\n")
+    rebridge("index", "docs", "docs.jsonl")
+    shown = rebridge("search", "docs", "shoe", "--no-rerank", "--explain").stdout
+    assert "[/red]" in shown
+    assert "a [bold] shoe [/nope]" in shown
+
+
 @pytest.mark.slow
 def test_interrupted_and_resumed(home: Path) -> None:
     """50,000 documents, stopped by Ctrl-C and started again: every document is there, once."""
@@ -128,13 +138,18 @@ def test_interrupted_and_resumed(home: Path) -> None:
 
 
 MISTAKES = [
+    (["index", "empty", "missing.jsonl"], 2, "no file or folder"),
+    (["index", "empty", "picture.png"], 2, "cannot tell what it is"),
+    (["index", "../outside", "docs.jsonl"], 2, "cannot be a file's name"),
+    (["index", "odd", "odd.jsonl"], 1, "_type"),
+    (["config", "check", "--configs", "nowhere"], 2, "no folder nowhere"),
     (["search", "nope", "x"], 2, "configs/nope.yaml does not exist"),
     (["search", "dmo", "x"], 2, "Did you mean 'demo'?"),
     (["search", "empty", "x"], 1, "There is no index at"),
     (["search", "empty", "x", "--filter", "lang"], 2, "is not FIELD=VALUE"),
     (["index", "docs", "missing.jsonl"], 2, "no file or folder missing.jsonl"),
     (["index", "docs", "picture.png"], 2, "picture.png"),
-    (["config", "check", "broken"], 2, "broken.yaml:2: rank_windwo: unknown key. Did you mean 'rank_window'?"),
+    (["config", "check", "broken"], 2, "yaml:2: rank_windwo: unknown key 'rank_windwo'. Did you mean 'rank_window'?"),
     (["search", "nomodel", "x"], 1, "no/such-model"),
 ]
 
@@ -149,16 +164,11 @@ def test_mistakes(home: Path, arguments: list[str], code: int, message: str) -> 
     (configs / "nomodel.yaml").write_text("connector: {path: ix, fields: {t: text}}\nscorer: {model: no/such-model}\n")
     (home / "picture.png").touch()
     (home / "ix.csv").write_text("t\nhello\n")
+    (home / "odd.jsonl").write_text('{"_type": "a b", "title": "x y"}\n')
     if "nomodel" in arguments:
         rebridge("index", "nomodel", "ix.csv")
     assert message in " ".join(rebridge(*arguments, code=code).stderr.split())
-
-
-def test_models() -> None:
-    """Known models are listed, the default among them."""
-    assert "all-MiniLM-L6-v2" in rebridge("models").stdout
-    models = json.loads(rebridge("models", "--json").stdout)
-    assert {"name", "family", "parameters", "context", "languages", "licence", "published"} == set(models[0])
+    assert sorted(path.name for path in configs.iterdir()) == ["broken.yaml", "empty.yaml", "nomodel.yaml"]
 
 
 def test_config_show_and_schema(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

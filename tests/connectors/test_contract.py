@@ -36,7 +36,7 @@ class Case:
     engine: Engine[Any, Any]
 
     def searcher(self, scorer: FakeScorer, **changes: Any) -> Searcher:
-        pipeline = Pipeline(self.connector, PassageTemplate("{title}"), rank_window=8, annotate="full")
+        pipeline = Pipeline("docs", self.connector, PassageTemplate("{title}"), rank_window=8, annotate="full")
         return Searcher(replace(pipeline, **changes), self.engine, scorer, {"title": 1.0, "text": 1.0})
 
 

@@ -38,3 +38,21 @@ def test_objects_get_dotted_names() -> None:
     """Objects, also in lists, are named by their path; a field without any value is not guessed at."""
     sample = [{"a": {"b": 1, "c": {"d": "x"}}, "n": None, "e": []}, {"l": [{"m": 1.5}, {"m": 2}]}]
     assert infer_fields(sample) == {"a.b": "integer", "a.c.d": "keyword", "l.m": "float"}
+
+
+def test_numbers_in_tables() -> None:
+    """In a table, whole columns of numbers or of true and false are such; codes with leading zeros stay text."""
+    rows = [
+        {"year": "2020", "price": "3.5", "stock": "TRUE", "code": "007", "mixed": "5", "size": "1"},
+        {"year": "1999", "price": "4", "stock": "false", "code": "12", "mixed": "x", "size": "2.5"},
+    ]
+    expected = {
+        "year": "integer",
+        "price": "float",
+        "stock": "boolean",
+        "code": "keyword",
+        "mixed": "keyword",
+        "size": "float",
+    }
+    assert infer_fields(rows, numbers_are_text=True) == expected
+    assert set(infer_fields(rows).values()) == {"keyword"}

@@ -101,3 +101,20 @@ def test_a_folder_has_no_id_field(tmp_path: Path) -> None:
     """Naming an id field for a folder is an error."""
     with pytest.raises(ConfigError, match="the ids are the files' paths"):
         list(read(tmp_path, id_field="id"))
+
+
+@pytest.mark.parametrize(
+    ("text", "title", "body"),
+    [
+        ("---\ntitle: From the matter\ntags: [x]\n---\n# Heading\nwords\n", "From the matter", "# Heading\nwords\n"),
+        ('---\ntitle: "Quoted: yes"\n---\nwords', "Quoted: yes", "words"),
+        ("---\ndate: 2024\n---\n# Heading\n", "Heading", "# Heading\n"),
+        ("---\nno end of it\n# Heading\n", "Heading", "---\nno end of it\n# Heading\n"),
+    ],
+)
+def test_front_matter_is_no_text(tmp_path: Path, text: str, title: str, body: str) -> None:
+    """What stands before a Markdown page gives its title and is not searched."""
+    (tmp_path / "a.md").write_text(text)
+    (record,) = read(tmp_path)
+    assert isinstance(record, Record)
+    assert record.fields == {"title": title, "text": body}

@@ -194,3 +194,13 @@ def test_a_read_resumes_at_any_position(
     whole = list(read(path))
     assert len(whole) == len(rows)
     assert list(read(path, start=start)) == [item for item in whole if item.position > start]
+
+
+def test_a_quotation_without_end_is_told(tmp_path: Path) -> None:
+    """Rows that an open quotation swallows are a reject that names their lines, never a long cell."""
+    (tmp_path / "a.csv").write_text('id,text\n1,one\n2,"two\n3,three\n4,four\n')
+    kept, lost = list(read(tmp_path / "a.csv"))
+    assert isinstance(kept, Record)
+    assert isinstance(lost, Reject)
+    assert (kept.doc_id, lost.line) == ("1", 3)
+    assert "lines 3 to 5" in lost.problem

@@ -75,6 +75,36 @@ def test_wrong_shape(model: Path, open_tiny: Callable[..., Any], edit_json: Call
         open_tiny(model)
 
 
+def test_wrong_shape_of_the_head(model: Path, open_tiny: Callable[..., Any]) -> None:
+    """Weights of another number of labels are refused, not replaced by random ones."""
+
+    def double(weights: dict[str, Any]) -> None:
+        weights["classifier.weight"] = weights["classifier.weight"].repeat(2, 1)
+
+    change_weights(model, double)
+    with pytest.raises(UnsupportedModel, match=r"wrong shape for classifier\.weight \(2, 16\), not \(1, 16\)"):
+        open_tiny(model)
+
+
+def test_shards(model: Path, open_tiny: Callable[..., Any], edit_json: Callable[..., None]) -> None:
+    """A sharded checkpoint scores as a whole one; without one of its shards it is refused, and the shard named."""
+    from safetensors.torch import load, save_file
+
+    expected = open_tiny(model).raw_scores("red", ["red shoes"])
+    weights = load((model / "model.safetensors").read_bytes())
+    (model / "model.safetensors").unlink()
+    names = [f"model-0000{number}-of-00002.safetensors" for number in (1, 2)]
+    places = {key: names[number % 2] for number, key in enumerate(weights)}
+    for name in names:
+        part = {key: weight for key, weight in weights.items() if places[key] == name}
+        save_file(part, model / name, metadata={"format": "pt"})
+    edit_json(model / "model.safetensors.index.json", metadata={"total_size": 1}, weight_map=places)
+    assert open_tiny(model).raw_scores("red", ["red shoes"]) == pytest.approx(expected)
+    (model / names[1]).unlink()
+    with pytest.raises(UnsupportedModel, match=rf"lacks {names[1]}"):
+        open_tiny(model)
+
+
 def test_nan_weights(model: Path, open_tiny: Callable[..., Any]) -> None:
     """Weights that are no numbers are refused, and named."""
     change_weights(model, lambda weights: weights["classifier.bias"].fill_(float("nan")))
@@ -128,6 +158,19 @@ def test_remote_code_is_never_run(
     assert not (model / "ran").exists()
 
 
+def test_weights_for_remote_code(model: Path, open_tiny: Callable[..., Any], edit_json: Callable[..., None]) -> None:
+    """A known architecture's name on weights for other code, as of jina-reranker-v2, is refused with the reason."""
+
+    def rename(weights: dict[str, Any]) -> None:
+        for key in [key for key in weights if ".attention." in key]:
+            weights[key.replace(".attention.", ".mixer.")] = weights.pop(key)
+
+    change_weights(model, rename)
+    edit_json(model / "config.json", auto_map={"AutoModelForSequenceClassification": "modeling.Model"})
+    with pytest.raises(UnsupportedModel, match=r"lacks .*attention.*code of its own .*never run"):
+        open_tiny(model)
+
+
 def test_remote_code_beside_a_known_architecture(
     model: Path, open_tiny: Callable[..., Any], edit_json: Callable[..., None]
 ) -> None:
@@ -165,12 +208,17 @@ def test_loading_is_quiet(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"cache_size": 5}, r"'cross-encoder' does not know cache_size. Its options are: max_length, token_budget"),
+        (
+            {"cache_size": 5},
+            r"'cross-encoder' does not know cache_size. Its options are: max_length, normalize, token_budget",
+        ),
         ({"colour": "red"}, "does not know colour"),
         ({"max_length": 97}, "more than this model can read: 96"),
         ({"max_length": 3}, "leaves no room"),
         ({"max_length": "12"}, "whole number"),
         ({"token_budget": 0}, "at least 1"),
+        ({"token_budget": True}, "whole number"),
+        ({"normalize": "yes"}, "normalize must be true or false, not 'yes'"),
         ({"dtype": "int8"}, "dtype 'int8' is not one of auto, float32"),
     ],
 )

@@ -23,7 +23,7 @@ app = typer.Typer(
 app.command()(demo.demo)
 app.command()(index.index)
 app.command()(search.search)
-app.command()(models.models)
+app.add_typer(models.app, name="models")
 app.add_typer(config.app, name="config")
 app.command()(doctor.doctor)
 
@@ -51,8 +51,8 @@ def main() -> None:
         sys.exit(fail(error, 2))
     except RebridgeError as error:
         sys.exit(fail(error, 1))
-    except KeyboardInterrupt:
-        sys.exit(fail("interrupted", 130))
     except BrokenPipeError:  # `rebridge search ... | head` is no mistake; nothing more can be written
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:  # a folder that cannot be written, a full disk
+        sys.exit(fail(error, 1))

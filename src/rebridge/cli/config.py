@@ -66,7 +66,10 @@ def show(
 
     config = load_config(index, configs)
     say(f"# {config_path(index, configs)}")
-    typer.echo(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True), nl=False)
+    # The connector's own model knows its defaults and which of its keys are secrets.
+    connector = {"name": config.connector.name, **config.connector_settings(index).model_dump(mode="json")}
+    content = {**config.model_dump(mode="json"), "connector": connector}
+    typer.echo(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), nl=False)
 
 
 @app.command()

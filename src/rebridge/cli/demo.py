@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import platform
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rebridge.cli.options import Configs
-from rebridge.cli.output import console, say
-from rebridge.cli.search import describe, movement, title
+from rebridge.cli.output import PARTLY, console, say
+from rebridge.cli.search import describe, line, movement, title
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from rebridge.models import RankedHit
     from rebridge.searcher import Searcher
 
@@ -44,45 +47,54 @@ def demo(
 
     started = time.monotonic()
     config = load_config("demo", configs)
+    _forget_other_pythons(config.connector_settings("demo").path)
     with Searcher.open("demo", config, create=True) as searcher:
         opened = time.monotonic()
-        documents = _fill(searcher, repr(config.connector_settings("demo")))
+        documents = _fill(searcher)
         indexed = time.monotonic()
-        for asked in (question,) if question else QUESTIONS:
-            _ask(searcher, asked)
+        degraded = [asked for asked in ((question,) if question else QUESTIONS) if not _ask(searcher, asked)]
     finished = time.monotonic()
     say(
         f"{documents:,} documents of Python {platform.python_version()}. Model {opened - started:.1f} s, "
         f"index {indexed - opened:.1f} s, questions {finished - indexed:.1f} s."
     )
     say('Next: rebridge search demo "your question" --explain')
+    if degraded:
+        raise typer.Exit(PARTLY)
 
 
-def _fill(searcher: Searcher, settings: str) -> int:
-    """Index the documentation, unless that was done for this very Python; says how many documents there are."""
+def _forget_other_pythons(folder: Path) -> None:
+    """Remove the index if it was made for another Python, whose documents would stay in it."""
     from importlib.metadata import version
+    from shutil import rmtree
 
-    from platformdirs import user_state_path
+    made_for = folder.with_name(f"{folder.name}.made-for")
+    wanted = f"{platform.python_version()} {version('rebridge')}"
+    if folder.is_dir() and not (made_for.is_file() and made_for.read_text(encoding="utf-8") == wanted):
+        rmtree(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    made_for.write_text(wanted, encoding="utf-8")
 
+
+def _fill(searcher: Searcher) -> int:
+    """Index the documentation unless that is done; says how many documents there are."""
     from rebridge.stdlib_docs import documents
 
-    state = user_state_path("rebridge") / "demo.txt"
-    made_for = f"{platform.python_version()} {version('rebridge')} {settings}"
-    if not state.is_file() or state.read_text(encoding="utf-8") != made_for or not searcher.engine.count():
+    if not searcher.engine.count():
         say("Indexing the documentation of your Python's standard library ...")
         searcher.engine.add(documents())
-        state.parent.mkdir(parents=True, exist_ok=True)
-        state.write_text(made_for, encoding="utf-8")
     return searcher.engine.count()
 
 
-def _ask(searcher: Searcher, question: str) -> None:
-    """Show both orders of a question side by side."""
+def _ask(searcher: Searcher, question: str) -> bool:
+    """Show both orders of a question side by side; says whether it was reranked."""
     from rich.table import Table
+    from rich.text import Text
 
     before = searcher.search(question, size=_SHOWN, rerank=False)
     after = searcher.search(question, size=_SHOWN)
-    table = Table(title=f"[bold]{question}[/]", title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    title_line = Text(question, style="bold")
+    table = Table(title=title_line, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0), expand=True)
     table.add_column("", justify="right", min_width=1)
     table.add_column("BM25", ratio=1, no_wrap=True, overflow="ellipsis")
     table.add_column("reranked", ratio=1, no_wrap=True, overflow="ellipsis")
@@ -97,14 +109,13 @@ def _ask(searcher: Searcher, question: str) -> None:
         )
     out = console()
     out.print(table)
-    out.print(f"[dim]{describe(after.summary)}[/]\n")
+    out.print(Text(describe(after.summary) + "\n", style="dim"))
+    return after.summary.status != "degraded"
 
 
 def _at(page: Any, number: int) -> RankedHit | None:
     return page[number] if number < len(page) else None
 
 
-def _name(searcher: Searcher, hit: RankedHit | None) -> str:
-    from rich.markup import escape
-
-    return escape(title(searcher, hit)) if hit else ""
+def _name(searcher: Searcher, hit: RankedHit | None) -> Text:
+    return line(title(searcher, hit) if hit else "")

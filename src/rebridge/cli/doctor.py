@@ -15,6 +15,8 @@ from rebridge.cli.output import PARTLY, console, print_json
 
 _MARKS = {"ok": "[green]ok[/]", "note": "[yellow]note[/]", "problem": "[red]problem[/]"}
 _PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "huggingface-hub", "pydantic-settings")
+# Options of a scorer that say where its files are.
+_SOURCES = ("revision", "cache_dir", "token")
 _CPU_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "amx_int8")
 
 
@@ -97,8 +99,8 @@ def _cpu_flags() -> set[str]:
 
 
 def _model() -> list[Finding]:
-    from rebridge.config import DEFAULT_MODEL
     from rebridge.errors import ScorerError
+    from rebridge.scorers import DEFAULT_MODEL
     from rebridge.scorers.hub import locate
 
     cache = os.environ.get("HF_HUB_CACHE") or Path(os.environ.get("HF_HOME", "~/.cache/huggingface")) / "hub"
@@ -122,14 +124,20 @@ def _pipelines(folder: Path | None) -> list[Finding]:
 
 
 def _pipeline(index: str, folder: Path | None) -> Finding:
+    from rebridge.config import load_config
     from rebridge.errors import RebridgeError
+    from rebridge.scorers.hub import locate
     from rebridge.searcher import Searcher
 
     topic = f"pipeline {index}"
     try:
-        with Searcher.open(index, configs=folder, rerank=False) as searcher:
+        config = load_config(index, folder)
+        with Searcher.open(index, config, rerank=False) as searcher:
             problems = searcher.engine.check()
             documents = searcher.engine.count()
+            searcher.search("rebridge", size=1, rerank=False)  # fails if a query field does not exist
+        wanted = {name: value for name, value in config.scorer.options().items() if name in _SOURCES}
+        locate(config.scorer.model, **{**wanted, "local_files_only": True})
     except RebridgeError as error:
         return Finding(topic, "problem", str(error))
     if problems:

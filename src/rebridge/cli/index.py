@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -16,8 +17,10 @@ from rebridge.cli.output import PARTLY, console, say
 if TYPE_CHECKING:
     from rebridge.config import PipelineConfig
     from rebridge.ingest import IngestReport
+    from rebridge.searcher import Searcher
 
 _SAMPLE = 500
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 _BEGINNINGS = {
     "resumed": "resumed where an earlier run stopped",
     "changed": "the source has changed: begun anew",
@@ -54,12 +57,12 @@ def index(
       rebridge index shop products.csv --id-field sku
       rebridge index wiki ./pages
     """
-    from rebridge.ingest import ingest
-    from rebridge.searcher import Searcher
+    from rebridge.ingest import check_source, ingest
 
-    config = _config(index, source, id_field, configs)
+    check_source(source, id_field)
+    source = source.resolve()
     rejects = rejects or source.with_name(f"{source.name}.rejects.jsonl")
-    with Searcher.open(index, config, rerank=False, create=True) as searcher, _progress(source) as update:
+    with _open(index, source, id_field, configs) as (config, searcher), _progress(source) as update:
         try:
             report = ingest(
                 searcher.engine,
@@ -82,21 +85,38 @@ def index(
         raise typer.Exit(PARTLY)
 
 
-def _config(index: str, source: Path, id_field: str | None, configs: Path | None) -> PipelineConfig:
-    """The pipeline of the index; a new one is written if there is none."""
-    from rebridge.config import Settings, available, load_config
+@contextmanager
+def _open(
+    index: str, source: Path, id_field: str | None, configs: Path | None
+) -> Iterator[tuple[PipelineConfig, Searcher]]:
+    """The index and its pipeline; a new pipeline file is written if there is none, and kept if it works."""
+    from rebridge.config import available, configs_folder, load_config
+    from rebridge.errors import RebridgeError
+    from rebridge.searcher import Searcher
 
-    if index not in available(configs):
-        folder = configs or Settings().configs
-        file = folder / f"{index}.yaml"
-        text = _new_config(source, id_field)
-        folder.mkdir(parents=True, exist_ok=True)
+    if not _NAME.fullmatch(index):
+        raise typer.BadParameter(f"{index!r} cannot be a file's name: use letters, digits, '.', '_' and '-'")
+    folder = configs_folder(configs)
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{index}.yaml"
+    new = index not in available(configs)
+    if new:
+        text = _new_config(index, source, id_field)
         file.write_text(text, encoding="utf-8")
+    try:
+        config = load_config(index, configs)
+        searcher = Searcher.open(index, config, rerank=False, create=True)
+    except RebridgeError:
+        if new:
+            file.unlink()
+        raise
+    if new:
         say(f"Wrote {file} with fields guessed from the first documents; edit it as you like.")
-    return load_config(index, configs)
+    with searcher:
+        yield config, searcher
 
 
-def _new_config(source: Path, id_field: str | None) -> str:
+def _new_config(index: str, source: Path, id_field: str | None) -> str:
     """A pipeline file for the documents of a source."""
     import yaml
 
@@ -104,12 +124,13 @@ def _new_config(source: Path, id_field: str | None) -> str:
     from rebridge.ingest import Record, infer_fields, read
 
     sample = [item.fields for item in islice(read(source, id_field=id_field), _SAMPLE) if isinstance(item, Record)]
-    fields = infer_fields(sample)
+    fields = infer_fields(sample, numbers_are_text=source.name.removesuffix(".gz").endswith((".csv", ".tsv")))
     texts = [name for name, kind in fields.items() if kind == "text"]
     if not texts:
-        raise ConfigError(f"{source}: no text field in the first documents; write configs/INDEX.yaml yourself")
+        found = f"its fields: {', '.join(fields)}" if fields else "there are no documents in it"
+        raise ConfigError(f"{source} has no text to search in its first {_SAMPLE} documents; {found}.")
     content: dict[str, Any] = {
-        "connector": {"name": "tantivy", "fields": dict(fields)},
+        "connector": {"name": "tantivy", "path": str(Path("indexes", index).absolute()), "fields": dict(fields)},
         "query_fields": dict.fromkeys(texts, 1),
         "passage": {"template": "\n".join(f"{{{name}}}" for name in texts)},
     }
@@ -134,11 +155,9 @@ def _show(index: str, report: IngestReport, documents: int, rejects: Path) -> No
     if report.beginning in _BEGINNINGS:
         say(_BEGINNINGS[report.beginning])
     if report.beginning == "unchanged":
-        say(f"Nothing to do: all of the source is indexed ({report.skipped:,} documents). --restart does it again.")
+        say(f"Nothing to do: all {report.skipped:,} documents were read before, rejected ones too (see --restart).")
     rate = f" ({report.added / report.seconds:,.0f} a second)" if report.seconds > 0 and report.added else ""
-    console().print(
-        f"{report.added:,} documents added in {report.seconds:.1f} s{rate}; {index} now holds {documents:,}."
-    )
+    typer.echo(f"{report.added:,} documents added in {report.seconds:.1f} s{rate}; {index} now holds {documents:,}.")
     if report.rejected:
         say(f"{report.rejected:,} documents could not be indexed; see {rejects}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,11 +11,15 @@ from rebridge.cli.options import Configs
 from rebridge.cli.output import PARTLY, console, print_json, say
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from rebridge.flow import Outcome
     from rebridge.models import RankedHit
     from rebridge.searcher import Searcher
 
 _PASSAGE_LIMIT = 400
+_FILTER = re.compile(r"([^=<>]+)(>=|<=|=|>|<)(.+)", re.DOTALL)
+_BOUNDS = {">=": "gte", ">": "gt", "<=": "lte", "<": "lt"}
 
 
 def search(
@@ -24,7 +29,11 @@ def search(
     page: Annotated[int, typer.Option(min=1, help="Page number, from 1.")] = 1,
     filters: Annotated[
         list[str] | None,
-        typer.Option("--filter", metavar="FIELD=VALUE", help="Only hits with this value; give it several times."),
+        typer.Option(
+            "--filter",
+            metavar="FIELD=VALUE",
+            help="Only hits with this value, or FIELD>=VALUE and so on; several values of a field are alternatives.",
+        ),
     ] = None,
     rerank: Annotated[
         bool, typer.Option("--rerank/--no-rerank", help="Rerank, or show the engine's own order.")
@@ -59,13 +68,23 @@ def search(
 
 
 def parse_filters(given: list[str]) -> dict[str, Any]:
-    """``["lang=en", "lang=de", "year=2020"]`` -> ``{"lang": ["en", "de"], "year": ["2020"]}``."""
-    filters: dict[str, list[str]] = {}
+    """``["lang=en", "lang=de", "year>=2020"]`` -> ``{"lang": ["en", "de"], "year": {"gte": "2020"}}``."""
+    filters: dict[str, Any] = {}
     for text in given:
-        field, equals, value = text.partition("=")
-        if not (field and equals):
-            raise typer.BadParameter(f"{text!r} is not FIELD=VALUE", param_hint="--filter")
-        filters.setdefault(field, []).append(value)
+        match = _FILTER.fullmatch(text)
+        if match is None:
+            raise typer.BadParameter(f"{text!r} is not FIELD=VALUE or FIELD>=VALUE", param_hint="--filter")
+        field, operator, value = match.groups()
+        if operator == "=":
+            values = filters.setdefault(field, [])
+            if not isinstance(values, list):
+                raise typer.BadParameter(f"{field} cannot have both values and a range", param_hint="--filter")
+            values.append(value)
+        else:
+            bounds = filters.setdefault(field, {})
+            if not isinstance(bounds, dict):
+                raise typer.BadParameter(f"{field} cannot have both values and a range", param_hint="--filter")
+            bounds[_BOUNDS[operator]] = value
     return filters
 
 
@@ -101,13 +120,13 @@ def show(outcome: Outcome[Any], searcher: Searcher, *, explain: bool) -> None:
     if not outcome.page:
         out.print("No hits.")
     else:
-        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0), expand=True)
         for heading in ("rank", "before", "move", "score", "first stage", "rerank"):
             table.add_column(heading, justify="right", no_wrap=True)
-        table.add_column("id", overflow="ellipsis", no_wrap=True, max_width=40)
+        table.add_column("id", overflow="ellipsis", no_wrap=True, max_width=20)
         table.add_column("passage", overflow="ellipsis", no_wrap=True, ratio=1)
         for hit in outcome.page:
-            table.add_row(*_row(hit), hit.candidate.doc_id, title(searcher, hit))
+            table.add_row(*_row(hit), line(hit.candidate.doc_id), line(title(searcher, hit)))
         out.print(table)
     if explain:
         _explain(outcome, searcher)
@@ -118,15 +137,25 @@ def describe(summary: Any) -> str:
     """The summary in a line."""
     timings = f"engine {summary.engine_ms:.0f} ms, scorer {summary.scorer_ms:.0f} ms, total {summary.total_ms:.0f} ms"
     if summary.status == "degraded":
-        return f"DEGRADED ({summary.reason}): first-stage order. {summary.detail or ''}\n{timings}"
+        cure = "; raise deadline_ms or lower rank_window" if summary.reason == "deadline" else ""
+        return f"DEGRADED ({summary.reason}): first-stage order. {summary.detail or ''}{cure}\n{timings}"
     if summary.status == "bypassed":
         return f"not reranked ({summary.reason}); {timings}"
+    if not summary.scored:
+        return f"nothing to rerank ({summary.reason or 'no hits'}); {timings}"
     return f"reranked {summary.scored} of a window of {summary.rank_window} with {summary.model}; {timings}"
 
 
 def title(searcher: Searcher, hit: RankedHit) -> str:
     """The first line of a hit's passage, to recognise it by."""
     return searcher.pipeline.passage.build(hit.candidate.source).text.partition("\n")[0]
+
+
+def line(text: str) -> Text:
+    """Text as it is, without what a terminal would obey."""
+    from rich.text import Text
+
+    return Text("".join(character if character.isprintable() else " " for character in text))
 
 
 def movement(hit: RankedHit) -> str:
@@ -158,7 +187,7 @@ def _explain(outcome: Outcome[Any], searcher: Searcher) -> None:
             fusion = searcher.pipeline.fusion
             out.print(
                 f"   {fusion.method}: {terms.first_stage:.4f} (first stage) + {terms.rerank:.4f} (rerank)"
-                f" = {terms.total:.4f}; final score {hit.score:.4f}"
+                f" = {terms.total:.4f}; final score {hit.score:.4f}, above that of any hit outside the window"
             )
         if len(hit.windows) > 1:
             out.print("   windows: " + ", ".join(f"{score:.3f}" for score in hit.windows))
@@ -166,4 +195,4 @@ def _explain(outcome: Outcome[Any], searcher: Searcher) -> None:
             out.print(f"   flags: {', '.join(hit.flags)}")
         text = searcher.pipeline.passage.build(hit.candidate.source).text
         cut = "..." if len(text) > _PASSAGE_LIMIT else ""
-        out.print("   " + escape(" ".join(text[:_PASSAGE_LIMIT].split())) + cut)
+        out.print(line("   " + " ".join(text[:_PASSAGE_LIMIT].split()) + cut))

@@ -7,7 +7,17 @@ The public names are `read`, `Record` and `Reject` (`rebridge.ingest.readers`), 
 from __future__ import annotations
 
 from rebridge.ingest.fields import FieldType, infer_fields
-from rebridge.ingest.readers import Record, Reject, count_items, read
+from rebridge.ingest.readers import Record, Reject, check_source, count_items, read
 from rebridge.ingest.run import IngestReport, ingest
 
-__all__ = ["FieldType", "IngestReport", "Record", "Reject", "count_items", "infer_fields", "ingest", "read"]
+__all__ = [
+    "FieldType",
+    "IngestReport",
+    "Record",
+    "Reject",
+    "check_source",
+    "count_items",
+    "infer_fields",
+    "ingest",
+    "read",
+]

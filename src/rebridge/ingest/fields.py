@@ -15,10 +15,12 @@ FieldType = Literal["text", "keyword", "integer", "float", "boolean", "date"]
 ALWAYS_TEXT = frozenset({"title", "text", "body", "content", "description", "summary", "abstract"})
 LONGEST_KEYWORD = 100
 LARGEST_INTEGER = 2**63 - 1
+INTEGER = re.compile(r"-?(0|[1-9]\d{0,18})")
+DECIMAL = re.compile(r"-?(0|[1-9]\d*)\.\d+")
 ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}\S*)?")
 
 
-def infer_fields(sample: Iterable[Mapping[str, Any]]) -> dict[str, FieldType]:
+def infer_fields(sample: Iterable[Mapping[str, Any]], *, numbers_are_text: bool = False) -> dict[str, FieldType]:
     """Guess a type for every field that has a value in the sample.
 
     The fields of an object get dotted names (``author.name``); a list counts as its elements; null and empty text
@@ -32,10 +34,12 @@ def infer_fields(sample: Iterable[Mapping[str, Any]]) -> dict[str, FieldType]:
     6. all without blanks and at most 100 characters long, as codes, tags and addresses are: ``keyword``
     7. else: ``text``
 
-    Text that looks like a number stays a ``keyword``: "007" is not 7.
+    Text that looks like a number stays a ``keyword``, unless numbers are text in this source, as in a table; even
+    there "007" is not 7.
 
     Args:
         sample: the fields of some documents.
+        numbers_are_text: the source knows no types, so that numbers, true and false come as text.
 
     Returns:
         name -> type, in the order in which the names first appear.
@@ -43,7 +47,7 @@ def infer_fields(sample: Iterable[Mapping[str, Any]]) -> dict[str, FieldType]:
     types: dict[str, set[FieldType]] = {}
     for fields in sample:
         for name, value in _leaves(fields):
-            types.setdefault(name, set()).add(_type_of(value))
+            types.setdefault(name, set()).add(_type_of(_typed(value) if numbers_are_text else value))
     return {name: _common(name, found) for name, found in types.items()}
 
 
@@ -57,6 +61,17 @@ def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
             yield from _leaves(inner, name)
     elif value is not None and value != "":
         yield name, value
+
+
+def _typed(text: Any) -> Any:
+    """The value that a cell of a table stands for."""
+    if not isinstance(text, str):
+        return text
+    if text.lower() in {"true", "false"}:
+        return text.lower() == "true"
+    if INTEGER.fullmatch(text):
+        return int(text)
+    return float(text) if DECIMAL.fullmatch(text) else text
 
 
 def _type_of(value: Any) -> FieldType:

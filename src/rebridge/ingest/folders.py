@@ -15,6 +15,8 @@ from rebridge.ingest.items import Problem, Record, Reject, bad_utf8, excerpt, to
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
+FRONT_MATTER = re.compile(r"---[ \t]*\n(?:.*\n)*?(?:---|\.\.\.)[ \t]*(?:\n|\Z)")
+TITLE = re.compile(r"""^title:[ \t]*(?P<quote>["']?)(?P<title>.+?)(?P=quote)[ \t]*$""", re.MULTILINE)
 CODE_BLOCK = re.compile(r"^ {0,3}(`{3,}|~{3,}).*?(?:^ {0,3}\1|\Z)", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(
     r"^ {0,3}#{1,6}[ \t]+(?P<atx>.*?)[ \t]*#*[ \t]*$|^(?P<setext>\S.*)\n {0,3}(?:=+|-{2,})[ \t]*$", re.MULTILINE
@@ -47,9 +49,17 @@ def read_folder(root: Path, *, start: int, max_bytes: int) -> Generator[Record |
 
 
 def text_files(root: Path) -> list[Path]:
-    """The files that are read, sorted by path; hidden files and folders and links to folders are left out."""
+    """The files that are read, sorted by path; hidden files and folders and links to folders are left out.
+
+    Raises:
+        OSError: if a folder cannot be read.
+    """
+
+    def fail(error: OSError) -> None:
+        raise error
+
     found = []
-    for folder, subfolders, names in os.walk(root):
+    for folder, subfolders, names in os.walk(root, onerror=fail):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
         paths = (Path(folder, name) for name in names if not name.startswith("."))
         found += [path for path in paths if path.suffix.lower() in PARSERS and path.is_file()]
@@ -61,9 +71,14 @@ def _plain(text: str) -> tuple[str, str]:
 
 
 def _markdown(text: str) -> tuple[str, str]:
-    """The first heading outside of code, and the text as it is."""
-    heading = HEADING.search(CODE_BLOCK.sub("", text))
-    return (heading["atx"] or heading["setext"] or "").strip() if heading else "", text
+    """The title of the front matter, else the first heading outside of code; and the text without front matter."""
+    matter = FRONT_MATTER.match(text)
+    body = text[matter.end() :] if matter else text
+    named = TITLE.search(matter.group()) if matter else None
+    if named:
+        return named["title"], body
+    heading = HEADING.search(CODE_BLOCK.sub("", body))
+    return (heading["atx"] or heading["setext"] or "").strip() if heading else "", body
 
 
 def _html(text: str) -> tuple[str, str]:

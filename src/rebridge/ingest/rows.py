@@ -58,7 +58,8 @@ def read_csv(
     csv.field_size_limit(max(max_bytes, csv.field_size_limit()))
     with _open(path) as stream:
         feed = _Feed(stream, max_bytes)
-        rows = csv.reader(feed, delimiter=delimiter)
+        # Strict, or a quotation that never ends would swallow the rest of the file in silence.
+        rows = csv.reader(feed, delimiter=delimiter, strict=True)
         header = _header(path, next((row for row in rows if row), []), feed.problem, id_field)
         for position in count(1):
             feed.begin_row()
@@ -72,7 +73,8 @@ def read_csv(
                 doc_id, fields = identify(fields, id_field, f"{path.name}:{feed.first}")
             except (Problem, csv.Error) as problem:
                 if position > start:
-                    yield Reject(position, str(path), feed.first, str(problem), excerpt(feed.raw))
+                    lines = f" (lines {feed.first} to {feed.last})" if feed.last > feed.first else ""
+                    yield Reject(position, str(path), feed.first, f"{problem}{lines}", excerpt(feed.raw))
             else:
                 present = {name: value for name, value in fields.items() if value}
                 yield Record(position, str(path), feed.first, doc_id, present, feed.size)
@@ -125,6 +127,7 @@ class _Feed:
 
     Attributes:
         first: the line at which the row begins, from 1.
+        last: the line at which it ends.
         raw: that line.
         size: bytes of the row.
         problem: what is wrong with one of its lines; None if nothing is.
@@ -137,13 +140,14 @@ class _Feed:
 
     def begin_row(self) -> None:
         """Forget the previous row."""
-        self.first, self.raw, self.size = 0, b"", 0
+        self.first, self.last, self.raw, self.size = 0, 0, b"", 0
         self.problem: Problem | None = None
 
     def __iter__(self) -> Iterator[str]:
         for line in self._lines:
             if not self.first:
                 self.first, self.raw = line.number, line.raw
+            self.last = line.number
             self.size += line.size
             text = "\n"  # in place of a line that is too long: it cannot open a quotation
             if line.too_long:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from rebridge.errors import ScorerError
+from rebridge.normalisers import logistic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,12 +21,7 @@ Activation = Literal["identity", "sigmoid"]
 
 def activate(raw: float, activation: Activation) -> float:
     """Turn a raw score into the official one, in double precision whatever the model computed in."""
-    if activation == "identity":
-        return raw
-    if raw >= 0:
-        return 1.0 / (1.0 + math.exp(-raw))
-    grown = math.exp(raw)  # never overflows, unlike exp(-raw) here
-    return grown / (1.0 + grown)
+    return raw if activation == "identity" else logistic(raw)
 
 
 class Scorer(ABC):
@@ -36,10 +32,12 @@ class Scorer(ABC):
     Attributes:
         name: the model's name, as shown to users.
         activation: what turns a raw score into the model's official score.
+        layers: how many scores a passage has: more than one for a model that is read after several of its layers.
     """
 
     name: str
     activation: Activation = "identity"
+    layers: int = 1
 
     @abstractmethod
     def submit(
@@ -60,35 +58,57 @@ class Scorer(ABC):
 
         Returns:
             A future of one tuple per passage, in order: the raw scores of its windows (one score where ``windows``
-            is None). NaN where the model gave no finite number. Cancelling the future stops the work at the next
-            batch. The future fails with `DeadlineExceeded` or another `ScorerError`.
+            is None), for several layers those of the last. NaN where the model gave no finite number. Cancelling the
+            future stops the work at the next batch. The future fails with `DeadlineExceeded` or another `ScorerError`.
         """
 
-    def raw_scores(self, query: str, passages: Sequence[str]) -> list[float]:
+    def submit_layers(self, query: str, passages: Sequence[str]) -> Future[list[tuple[float, ...]]]:
+        """Queue passages; the future gives the raw scores of each passage after each layer, ascending.
+
+        Without several layers that is what `submit` gives.
+        """
+        return self.submit(query, passages)
+
+    def raw_scores(self, query: str, passages: Sequence[str]) -> list[float] | Any:
         """The model's raw scores (logits, cosines), in the order of the passages.
+
+        Returns:
+            One number per passage. If the scorer has several layers (only then, hence Any), one list per passage:
+            a number per layer, ascending.
 
         Raises:
             ScorerError: if the model fails or gives a score that is not finite.
         """
-        if isinstance(passages, str):
-            raise ScorerError("passages must be a list of texts, not one text: pass [text]")
-        if not passages:
-            return []
-        scores = [windows[0] for windows in self.submit(query, passages).result()]
-        if len(scores) != len(passages):
-            raise ScorerError(f"{self.name} gave {len(scores)} scores for {len(passages)} passages")
-        odd = [index for index, score in enumerate(scores) if not math.isfinite(score)]
-        if odd:
-            raise ScorerError(f"{self.name} gave no finite score for the passages {odd[:10]}")
-        return scores
+        return self._one_or_all(self._rows(query, passages))
 
-    def score(self, query: str, passages: Sequence[str]) -> list[float]:
+    def score(self, query: str, passages: Sequence[str]) -> list[float] | Any:
         """The model's official scores, in the order of the passages.
+
+        Returns:
+            As `raw_scores`.
 
         Raises:
             ScorerError: as `raw_scores`.
         """
-        return [activate(raw, self.activation) for raw in self.raw_scores(query, passages)]
+        rows = self._rows(query, passages)
+        return self._one_or_all([[activate(raw, self.activation) for raw in row] for row in rows])
+
+    def _one_or_all(self, rows: list[list[float]]) -> list[float] | list[list[float]]:
+        return rows if self.layers > 1 else [row[0] for row in rows]
+
+    def _rows(self, query: str, passages: Sequence[str]) -> list[list[float]]:
+        """The checked raw scores: per passage one of each layer."""
+        if isinstance(passages, str):
+            raise ScorerError("passages must be a list of texts, not one text: pass [text]")
+        if not passages:
+            return []
+        rows = [list(row) for row in self.submit_layers(query, passages).result()]
+        if len(rows) != len(passages):
+            raise ScorerError(f"{self.name} gave {len(rows)} scores for {len(passages)} passages")
+        odd = [index for index, row in enumerate(rows) if not all(map(math.isfinite, row))]
+        if odd:
+            raise ScorerError(f"{self.name} gave no finite score for the passages {odd[:10]}")
+        return rows
 
     def close(self) -> None:  # noqa: B027 - most scorers hold nothing
         """Free what the scorer holds. Calling it twice is allowed."""

@@ -11,21 +11,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from rebridge.errors import UnsupportedModel
+from rebridge.scorers.tokenizer_files import load_tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# Where tokenizers keep their vocabulary.
-_VOCABULARIES = (
-    "tokenizer.json",
-    "vocab.txt",
-    "vocab.json",
-    "tokenizer.model",
-    "spm.model",
-    "spiece.model",
-    "sentencepiece.bpe.model",
-)
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _quiet_lock = threading.Lock()
 
@@ -73,6 +64,13 @@ class Checkpoint:
         """First class in ``architectures``; ``"unknown"`` if none is named."""
         names = self.config.get("architectures") or ["unknown"]
         return str(names[0])
+
+    @property
+    def saved_activation(self) -> str | None:
+        """Path of the class that sentence-transformers noted as activation of a cross-encoder; None if it did not."""
+        saved = self.config.get("sentence_transformers")
+        path = saved.get("activation_fn") if isinstance(saved, dict) else None
+        return path or self.config.get("sbert_ce_default_activation_function")
 
     def read_object(self, name: str, *, optional: bool = False) -> dict[str, Any]:
         """A JSON object in the folder; empty if it is optional and missing.
@@ -140,15 +138,23 @@ class Checkpoint:
                 local_files_only=True,
                 trust_remote_code=False,
                 output_loading_info=True,
+                ignore_mismatched_sizes=True,  # told below, by name
             )
         # transformers fills missing weights with random numbers and only warns.
         missing = sorted(str(key) for key in info["missing_keys"] if not str(key).startswith(optional or ("\0",)))
-        if missing or info.get("mismatched_keys"):
-            odd = missing or sorted(str(key) for key in info["mismatched_keys"])
-            what = "lacks" if missing else "has the wrong shape for"
-            raise UnsupportedModel(f"{self.name}: the checkpoint {what} {_few(odd)}, so its scores would be random")
+        wrong = sorted(f"{key} {tuple(found)}, not {tuple(due)}" for key, found, due in info["mismatched_keys"])
+        if missing or wrong:
+            what = f"lacks {_few(missing)}" if missing else f"has the wrong shape for {_few(wrong)}"
+            problem = f"the checkpoint {what}, so its scores would be random"
+            raise UnsupportedModel(f"{self.name}: {problem}{self._code_hint()}")
         self.check_finite(model)
         return model.eval().to(device)
+
+    def _code_hint(self) -> str:
+        """Why weights may not fit: the model is meant for code of its own."""
+        if "auto_map" not in self.config:
+            return ""
+        return ". Its weights are made for code of its own (auto_map in config.json); code from the hub is never run"
 
     def check_finite(self, model: Any) -> None:
         """Refuse weights that are NaN or infinite."""
@@ -157,7 +163,7 @@ class Checkpoint:
             raise UnsupportedModel(f"{self.name}: weights that are not finite numbers in {_few(odd)}")
 
     def load_tokenizer(self, model: Any) -> Any:
-        """The fast tokenizer of transformers.
+        """The fast tokenizer, as ``tokenizer.json`` has it.
 
         Args:
             model: the transformers model that reads its tokens.
@@ -165,20 +171,7 @@ class Checkpoint:
         Raises:
             UnsupportedModel: if there is none, it needs code from the hub, or it does not fit the model.
         """
-        from transformers import AutoTokenizer
-
-        folder = self.path / self.transformer_folder
-        # transformers makes up an empty tokenizer where there is none.
-        if not any((folder / name).is_file() for name in _VOCABULARIES):
-            raise UnsupportedModel(f"{self.name}: {folder} has no tokenizer (none of {', '.join(_VOCABULARIES)})")
-        with self.translated("its tokenizer cannot be loaded"):
-            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        if not tokenizer.is_fast:
-            raise UnsupportedModel(f"{self.name}: needs a fast tokenizer (tokenizer.json)")
-        known = model.get_input_embeddings().num_embeddings
-        if len(tokenizer) > known:
-            raise UnsupportedModel(f"{self.name}: the tokenizer has {len(tokenizer)} tokens, the model only {known}")
-        return tokenizer
+        return load_tokenizer(self, model)
 
     @contextlib.contextmanager
     def translated(self, problem: str) -> Iterator[None]:

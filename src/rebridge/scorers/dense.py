@@ -1,4 +1,4 @@
-"""The Dense modules of sentence-transformers, which project embeddings: out = act(W x + b) (+ residual)."""
+"""Layers that project embeddings: the Dense modules of sentence-transformers, and the projection of ColBERT."""
 
 from __future__ import annotations
 
@@ -22,9 +22,11 @@ _ACTIVATIONS: dict[str, type[torch.nn.Module]] = {
 }
 _DEFAULT_ACTIVATION = "torch.nn.modules.activation.Tanh"
 
+_PROJECTION = "linear.weight"
+
 
 class Dense(torch.nn.Module):
-    """A linear layer, its activation, and maybe a residual connection.
+    """A linear layer, its activation, and maybe a residual connection: out = act(W x + b) (+ residual).
 
     Args:
         config: ``config.json`` of the module.
@@ -66,3 +68,36 @@ def load_dense(checkpoint: Checkpoint, folder: str, *, dtype: torch.dtype, devic
         dense.load_state_dict(load_file(checkpoint.path / folder / "model.safetensors"))
     checkpoint.check_finite(dense)
     return dense.eval().to(device=device, dtype=dtype)
+
+
+def load_projection(checkpoint: Checkpoint, width: int, *, dtype: torch.dtype, device: torch.device) -> torch.nn.Linear:
+    """Load the ``linear.weight`` that Stanford's ColBERT keeps among the transformer's weights.
+
+    Args:
+        checkpoint: whose weights, already found to be complete.
+        width: features that the transformer gives.
+        dtype: of the weight.
+        device: where to put it.
+
+    Raises:
+        UnsupportedModel: if the weight is missing, or does not fit the transformer.
+    """
+    from safetensors import safe_open
+
+    folder = checkpoint.transformer_folder
+    index = checkpoint.read_object(f"{folder}model.safetensors.index.json", optional=True).get("weight_map", {})
+    file = checkpoint.path / folder / index.get(_PROJECTION, "model.safetensors")
+    if not file.is_file():
+        raise UnsupportedModel(f"{checkpoint.name}: no weights file has {_PROJECTION}, the projection of ColBERT")
+    with checkpoint.translated(f"{_PROJECTION} cannot be loaded"), safe_open(file, framework="pt") as weights:
+        if _PROJECTION not in weights.keys():  # noqa: SIM118 - this mapping knows no "in"
+            raise UnsupportedModel(f"{checkpoint.name}: {file} has no {_PROJECTION}, the projection of ColBERT")
+        weight = weights.get_tensor(_PROJECTION)
+    if weight.dim() != 2 or weight.shape[1] != width:  # noqa: PLR2004 - a matrix
+        raise UnsupportedModel(
+            f"{checkpoint.name}: {_PROJECTION} has shape {tuple(weight.shape)}, but must read {width} features"
+        )
+    linear = torch.nn.Linear(width, weight.shape[0], bias=False)
+    linear.weight = torch.nn.Parameter(weight, requires_grad=False)
+    checkpoint.check_finite(linear)
+    return linear.eval().to(device=device, dtype=dtype)

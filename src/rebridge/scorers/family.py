@@ -22,10 +22,12 @@ class Family(ABC, Generic[Output]):
 
     Attributes:
         activation: what turns a raw score into the model's official score.
+        layers: how many scores a passage has: more than one for a model that is read after several of its layers.
         store: keeps outputs that depend on the passage alone; None where they depend on the query as well.
     """
 
     activation: Activation = "identity"
+    layers: int = 1
     store: EmbeddingStore[Output] | None = None
 
     @abstractmethod
@@ -50,4 +52,11 @@ class Family(ABC, Generic[Output]):
 
     @abstractmethod
     def finish(self, query: Output | None, passage: Output) -> float:
-        """The raw score, from the outputs for the query (None without `encode_query`) and the passage."""
+        """The raw score, from the outputs for the query (None without `encode_query`) and the passage.
+
+        It is that of the last layer, for a family with several.
+        """
+
+    def finish_layers(self, query: Output | None, passage: Output) -> tuple[float, ...]:
+        """The raw score of each layer, ascending, ``layers`` of them; arguments as those of `finish`."""
+        return (self.finish(query, passage),)

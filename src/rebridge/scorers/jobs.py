@@ -8,6 +8,7 @@ import time
 from bisect import bisect_right
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Generic
 
 from rebridge.errors import DeadlineExceeded, ScorerError
@@ -65,13 +66,15 @@ class Batch(Generic[Output]):
 class Job(Generic[Output]):
     """Passages to score against one query, and the scores so far."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a caller of `submit` says, and how to read the model
         self,
         family: Family[Output],
         query: str,
         passages: tuple[str, ...],
         windows: Windows | None,
         deadline: float | None,
+        *,
+        every_layer: bool = False,
     ) -> None:
         self.future: Future[list[tuple[float, ...]]] = Future()
         self._family = family
@@ -79,12 +82,13 @@ class Job(Generic[Output]):
         self._passages = passages
         self._windows = windows
         self._deadline = deadline
+        self._every_layer = every_layer
         self._settling = threading.Lock()
         self.settled = False
 
         self._next = 0  # first passage that is not tokenised yet
         self._counts: list[int] = []  # windows of each tokenised passage
-        self._scores: list[float] = []  # one per window
+        self._scores: list[tuple[float, ...]] = []  # of each window: the last layer's, or every layer's
         self._open = 0  # windows without a score
         self._inputs: list[Input] = []  # waiting, shortest first
         self._query_input: Input | None = None
@@ -145,7 +149,7 @@ class Job(Generic[Output]):
         """Settle the job once every window has its score."""
         if self._open or self._needs_query or self._next < len(self._passages):
             return
-        if not any(math.isfinite(score) for score in self._scores):
+        if not any(math.isfinite(score) for window in self._scores for score in window):
             self.settle(ScorerError(f"the model gave no finite score for any of {len(self._passages)} passages"))
             return
         self.settle(None)
@@ -162,7 +166,7 @@ class Job(Generic[Output]):
             self.future.set_exception(error)
         else:
             scores = iter(self._scores)
-            self.future.set_result([tuple(next(scores) for _ in range(count)) for count in self._counts])
+            self.future.set_result([tuple(chain.from_iterable(islice(scores, count))) for count in self._counts])
 
     def _read_chunk(self) -> None:
         texts: list[str] = []
@@ -175,7 +179,7 @@ class Job(Generic[Output]):
             self._counts.append(len(pieces))
             self._next += 1
         first = len(self._scores)
-        self._scores.extend([math.nan] * len(texts))
+        self._scores.extend([(math.nan,)] * len(texts))
         self._open += len(texts)
         self._inputs = sorted(self._encode(first, texts), key=_length)
 
@@ -201,11 +205,12 @@ class Job(Generic[Output]):
         if self._needs_query:
             self._held.append((row, output))
             return
-        score = self._family.finish(self._query_output, output)
-        self._scores[row] = score if math.isfinite(score) else math.nan
+        family, query = self._family, self._query_output
+        scores = family.finish_layers(query, output) if self._every_layer else (family.finish(query, output),)
+        self._scores[row] = tuple(score if math.isfinite(score) else math.nan for score in scores)
         self._open -= 1
-        if key is not None and self._family.store is not None and math.isfinite(score):
-            self._family.store.put(key, output)
+        if key is not None and family.store is not None and all(map(math.isfinite, scores)):
+            family.store.put(key, output)
 
 
 def _length(item: Input) -> int:

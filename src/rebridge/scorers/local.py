@@ -29,6 +29,7 @@ class LocalScorer(Scorer, Generic[Output]):
     def __init__(self, name: str, family: Family[Output], token_budget: int) -> None:
         self.name = name
         self.activation = family.activation
+        self.layers = family.layers
         self.family = family
         self._worker = Worker(family, token_budget)
 
@@ -44,7 +45,15 @@ class LocalScorer(Scorer, Generic[Output]):
         if windows is not None and min(windows.size, windows.stride, windows.limit) < 1:
             raise ScorerError(f"size, stride and limit of windows must be at least 1: {windows}")
         job = Job(self.family, query, tuple(passages), windows, deadline)
-        if not passages:
+        return self._queue(job, len(passages))
+
+    def submit_layers(self, query: str, passages: Sequence[str]) -> Future[list[tuple[float, ...]]]:
+        """Queue passages for the scores of every layer."""
+        job = Job(self.family, query, tuple(passages), windows=None, deadline=None, every_layer=True)
+        return self._queue(job, len(passages))
+
+    def _queue(self, job: Job[Output], count: int) -> Future[list[tuple[float, ...]]]:
+        if not count:
             job.future.set_result([])
         else:
             self._worker.submit(job)

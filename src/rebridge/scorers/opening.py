@@ -9,16 +9,35 @@ from rebridge.errors import ConfigError
 from rebridge.scorers.checkpoint import Checkpoint
 from rebridge.scorers.hub import DEFAULT_MODEL, locate
 from rebridge.scorers.local import LocalScorer
-from rebridge.scorers.recipes import Recipe, choose
+from rebridge.scorers.options import check_options
+from rebridge.scorers.recipes import Choice, choose
 
 if TYPE_CHECKING:
-    from rebridge.scorers.base import Scorer
+    from rebridge.scorers.family import Family
 
 
 # Tokens in a batch, padding included: more brings no speed on a CPU, only longer waits between two looks at the
 # deadline.
 _TOKEN_BUDGETS = {"cpu": 1024, "mps": 8192}
 _GPU_TOKEN_BUDGET = 32768
+
+
+class OpenedScorer(LocalScorer[Any]):
+    """A scorer that was opened by its model's name.
+
+    Args:
+        name: the model's name, as shown to users.
+        family: the model.
+        token_budget: most tokens in a batch, padding included.
+        choice: the recipe that it is scored by, and why.
+
+    Attributes:
+        choice: as given; ``choice.recipe.name`` is what ``recipe=`` would say.
+    """
+
+    def __init__(self, name: str, family: Family[Any], token_budget: int, choice: Choice) -> None:
+        super().__init__(name, family, token_budget)
+        self.choice = choice
 
 
 def open_scorer(  # noqa: PLR0913 - keyword options of the public entry point
@@ -33,7 +52,7 @@ def open_scorer(  # noqa: PLR0913 - keyword options of the public entry point
     token: str | bool | None = None,
     token_budget: int | None = None,
     **options: Any,
-) -> Scorer:
+) -> OpenedScorer:
     """Load a model from a folder, the local hub cache, the package of the default model, or the hub.
 
     Args:
@@ -46,8 +65,13 @@ def open_scorer(  # noqa: PLR0913 - keyword options of the public entry point
         cache_dir: folder of the local hub cache.
         token: access token for the hub.
         token_budget: most tokens in a batch, padding included; None for a default that suits the device.
-        options: what the recipe takes. ``max_length``: most tokens of an input, special tokens included.
-            ``cache_size`` (bi-encoders): bytes of passage embeddings to keep in memory, 0 for none.
+        options: what the recipe takes; None stands for its default, which is that of the model's own package.
+            ``max_length``: most tokens of an input, special tokens included. ``normalize``: whether the score is
+            brought to 0...1. ``query_max_length`` (bge-reranker): most tokens of the query. ``method`` (bce-reranker):
+            ``rerank`` or ``compute_score``. ``instruction`` (Qwen and mxbai-rerank-v2): what the model is told about
+            the task. ``cutoff_layers`` (layerwise models): after which layers to read the score.
+            ``query_length``, ``document_length`` (ColBERT): tokens of each. ``cache_size`` (ColBERT, bi-encoders):
+            bytes of passage embeddings to keep in memory, 0 for none. ``rebridge models`` lists the recipes.
 
     Raises:
         ModelNotFound: if it is nowhere; the message lists what was tried, and cures.
@@ -56,28 +80,13 @@ def open_scorer(  # noqa: PLR0913 - keyword options of the public entry point
     """
     located = locate(model, revision=revision, local_files_only=local_files_only, cache_dir=cache_dir, token=token)
     checkpoint = Checkpoint(located.path, os.fspath(model))
-    scored_by = choose(checkpoint, recipe)
-    options = {name: value for name, value in options.items() if value is not None}
-    _check_options(scored_by, {**options, "token_budget": token_budget})
+    choice = choose(checkpoint, recipe)
+    given = {name: value for name, value in {**options, "token_budget": token_budget}.items() if value is not None}
+    check_options(choice.recipe.name, choice.recipe.options | {"token_budget"}, given)
     chosen, weights = _place(device, dtype)
-    loaded = scored_by.load(checkpoint, device=chosen, dtype=weights, **options)
-    return LocalScorer(checkpoint.name, loaded, token_budget or _TOKEN_BUDGETS.get(chosen.type, _GPU_TOKEN_BUDGET))
-
-
-def _check_options(recipe: Recipe, options: dict[str, Any]) -> None:
-    valid = sorted(recipe.options | {"token_budget"})
-    unknown = sorted(set(options) - set(valid))
-    if unknown:
-        raise ConfigError(
-            f"the recipe {recipe.name!r} does not know {', '.join(unknown)}. Its options are: {', '.join(valid)}"
-        )
-    for name in ("max_length", "token_budget", "cache_size"):
-        value = options.get(name)
-        least = 0 if name == "cache_size" else 1
-        if value is None:
-            continue
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise ConfigError(f"{name} must be a whole number of at least {least}, not {value!r}")
+    budget = given.pop("token_budget", _TOKEN_BUDGETS.get(chosen.type, _GPU_TOKEN_BUDGET))
+    family = choice.recipe.load(checkpoint, device=chosen, dtype=weights, **given)
+    return OpenedScorer(checkpoint.name, family, budget, choice)
 
 
 def _place(device: str, dtype: str) -> tuple[Any, Any]:

@@ -62,6 +62,20 @@ class TextEncoder:
         """One input per passage: query and passage, tokens removed from the longer side first."""
         return self._encode([clean(query)] * len(passages), [clean(passage) for passage in passages])
 
+    def ids(self, texts: Sequence[str], limit: int | None = None) -> list[NDArray[np.int32]]:
+        """Token ids of each text alone, without special tokens; of long texts the first ``limit``."""
+        if not texts:
+            return []
+        rows = self._tokenizer(
+            [clean(text) for text in texts],
+            add_special_tokens=False,
+            truncation=limit is not None,
+            max_length=limit,
+            return_attention_mask=False,
+            verbose=False,
+        )["input_ids"]
+        return [np.asarray(row, dtype=np.int32) for row in rows]
+
     def _encode(self, *columns: list[str]) -> list[Tokens]:
         if not columns[0]:
             return []

@@ -28,6 +28,7 @@ class Recipe:
             **settings, **options)`` it gives a `Family`.
         models: names on the hub whose official recipe this is.
         matches: whether a checkpoint's configuration alone tells that this recipe is the right one.
+        architectures: the only classes of models that it is for; empty if ``matches`` says that.
         settings: the recipe's own arguments for the loader.
         options: names of the arguments that users may give; they win over settings.
     """
@@ -37,8 +38,15 @@ class Recipe:
     loader: str
     models: tuple[str, ...] = ()
     matches: Callable[[Checkpoint], bool] = _never
+    architectures: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     options: frozenset[str] = frozenset()
+
+    def fits(self, checkpoint: Checkpoint) -> bool:
+        """Whether the recipe could be the right one, as far as the configuration tells."""
+        if self.architectures:
+            return checkpoint.architecture in self.architectures
+        return self.matches(checkpoint)
 
     def load(self, checkpoint: Checkpoint, **options: Any) -> Family[Any]:
         """Import the loader and call it; given options win over settings."""

@@ -1,0 +1,77 @@
+"""What users may say to a recipe: names, kinds of values, messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rebridge.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What an option's value may be.
+
+    Attributes:
+        allows: whether a value will do.
+        describes: what will do, for messages.
+    """
+
+    allows: Callable[[Any], bool]
+    describes: str
+
+
+def _whole(value: Any, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _at_least(least: int) -> Kind:
+    return Kind(lambda value: _whole(value, least), f"a whole number of at least {least}")
+
+
+def _is_layers(value: Any) -> bool:
+    return isinstance(value, list | tuple) and bool(value) and all(_whole(layer, 1) for layer in value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+_TEXT = Kind(lambda value: isinstance(value, str), "a text")
+
+# Named as the models' own packages name them. What a value means is documented where it is used: in the loaders.
+OPTIONS: dict[str, Kind] = {
+    "token_budget": _at_least(1),
+    "max_length": _at_least(1),
+    "query_max_length": _at_least(1),
+    "query_length": _at_least(1),
+    "document_length": _at_least(1),
+    "cache_size": _at_least(0),
+    "cutoff_layers": Kind(_is_layers, "a list of whole numbers of at least 1"),
+    "estimated_max": Kind(_is_number, "a number"),
+    "normalize": Kind(lambda value: isinstance(value, bool), "true or false"),
+    **dict.fromkeys(("instruction", "method", "template", "positive", "negative"), _TEXT),
+}
+
+
+def check_options(recipe: str, known: frozenset[str], options: Mapping[str, Any]) -> None:
+    """Refuse options that a recipe does not have, and values that cannot be.
+
+    Args:
+        recipe: its name.
+        known: the names of its options.
+        options: what the user gave.
+
+    Raises:
+        ConfigError: names the option and what is possible.
+    """
+    unknown = sorted(set(options) - known)
+    if unknown:
+        raise ConfigError(
+            f"the recipe {recipe!r} does not know {', '.join(unknown)}. Its options are: {', '.join(sorted(known))}"
+        )
+    for name, value in options.items():
+        kind = OPTIONS.get(name)
+        if kind is not None and not kind.allows(value):
+            raise ConfigError(f"{name} must be {kind.describes}, not {value!r}")
