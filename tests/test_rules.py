@@ -127,7 +127,7 @@ def test_nothing_is_lost() -> None:
         hit["highlight"] = f"<em>{hit['id']}</em>"
     before = copy.deepcopy(reply)
     request = {"query": "q", "source": ["stage"], "size": 2}
-    pipeline = replace(PIPELINE, annotate="none")
+    pipeline = replace(PIPELINE, annotate="none", fusion=Fusion(weight=0.5))
     outcome = run(rerank_flow(request, pipeline), lambda _request: reply, FakeScorer({"d2": 1.0}))
     assert reply == before
     assert request == {"query": "q", "source": ["stage"], "size": 2}

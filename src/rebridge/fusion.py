@@ -21,7 +21,7 @@ class Fusion:
     Attributes:
         method: ``weighted`` sum of normalised scores, ``rrf`` (reciprocal rank fusion), or ``replace`` (rerank score
             alone).
-        weight: share of the rerank score, 0 to 1; the first stage has the rest.
+        weight: share of the rerank score, 0 to 1; the first stage has the rest. docs/relevance.md says why 0.6.
         first_stage_normaliser: scale of first-stage scores in a weighted sum.
         rerank_normaliser: scale of rerank scores in a weighted sum.
         rrf_k: the constant of reciprocal rank fusion.
@@ -30,7 +30,7 @@ class Fusion:
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 
     method: FusionName = "weighted"
-    weight: Annotated[float, Field(ge=0, le=1)] = 0.5
+    weight: Annotated[float, Field(ge=0, le=1)] = 0.6
     first_stage_normaliser: NormaliserName = "min_max"
     rerank_normaliser: NormaliserName = "min_max"
     rrf_k: Annotated[int, Field(ge=1)] = 60
