@@ -69,10 +69,6 @@ def test_index_then_search(home: Path) -> None:
     assert "Red shoes" in table.stdout
     assert "final score" in table.stdout
     assert "reranked 3" in table.stderr
-    answer = json.loads(rebridge("search", "docs", "shoes", "--json", "--filter", "lang=en").stdout)
-    assert answer["status"] == "applied"
-    assert {hit["id"] for hit in answer["hits"]} == {"a", "b"}
-    assert answer["hits"][0]["source"] == {key: value for key, value in DOCUMENTS[0].items() if key != "_id"}
 
 
 def test_search_without_reranking(home: Path) -> None:
@@ -83,9 +79,24 @@ def test_search_without_reranking(home: Path) -> None:
         rebridge("search", "docs", "shoes", "--no-rerank", "--json", "--size", "1", "--page", "2").stdout
     )
     assert whole["status"] == "bypassed"
+    assert whole["hits"][0]["source"] in [{k: v for k, v in document.items() if k != "_id"} for document in DOCUMENTS]
     assert [hit["first_stage_rank"] for hit in whole["hits"]] == [1, 2, 3]
     assert second["hits"][0]["id"] == whole["hits"][1]["id"]
     assert "No hits." in rebridge("search", "docs", "zebra", "--no-rerank").stdout
+
+
+def test_filters(home: Path) -> None:
+    """Values of one field are alternatives, several fields all have to fit, numbers and dates have ranges."""
+    rebridge("index", "docs", "docs.jsonl")
+
+    def found(*filters: str) -> set[str]:
+        options = [part for text in filters for part in ("--filter", text)]
+        shown = rebridge("search", "docs", "shoes", "--no-rerank", "--json", *options)
+        return {hit["id"] for hit in json.loads(shown.stdout)["hits"]}
+
+    assert found("lang=en") == {"a", "b"}
+    assert found("lang=en", "lang=de", "year>=2021") == {"b", "c"}
+    assert found("year>2020", "year<2022") == {"b"}
 
 
 def test_bad_lines_are_kept(home: Path) -> None:
@@ -189,7 +200,7 @@ def test_doctor(home: Path) -> None:
     states = {finding["topic"]: finding["state"] for finding in findings}
     assert states["torch"] == "ok"
     assert states["pipeline broken"] == "problem"
-    assert "rank_windwo" in rebridge("doctor", code=3).stdout
+    assert any("rank_windwo" in finding["text"] for finding in findings)
 
 
 def test_help_is_light() -> None:

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from rebridge.errors import ConfigError, UnsupportedModel
-from rebridge.scorers.causal_loading import load_mxbai
+from rebridge.scorers.causal.loading import load_mxbai
 from rebridge.scorers.checkpoint import Checkpoint
 from rebridge.scorers.recipes import RECIPES, choose
 

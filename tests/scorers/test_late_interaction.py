@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rebridge.errors import ConfigError
 from rebridge.scorers import open_scorer
 from rebridge.scorers.cache import passage_key
-from rebridge.scorers.late_interaction import max_sim
+from rebridge.scorers.late_interaction.family import max_sim
 from rebridge.steps import Windows
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rebridge.scorers.causal_prompts import ChatTexts, PairTexts
+from rebridge.scorers.causal.prompts import ChatTexts, PairTexts
 from rebridge.scorers.recipes.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ RECIPES = (
     Recipe(
         name="mxbai-rerank-v2",
         describes="Qwen2 that answers 1 or 0 (sizes of base-v2 and large-v2; name the recipe for other sizes)",
-        loader="rebridge.scorers.causal_loading:load_mxbai",
+        loader="rebridge.scorers.causal.loading:load_mxbai",
         models=("mixedbread-ai/mxbai-rerank-base-v2", "mixedbread-ai/mxbai-rerank-large-v2"),
         matches=_published("Qwen2ForCausalLM", (24, 896), (28, 1536)),
         architectures=("Qwen2ForCausalLM",),
@@ -78,7 +78,7 @@ RECIPES = (
     Recipe(
         name="bge-reranker-gemma",
         describes="Gemma that answers Yes (size of bge-reranker-v2-gemma; name the recipe for other sizes)",
-        loader="rebridge.scorers.causal_loading:load_bge",
+        loader="rebridge.scorers.causal.loading:load_bge",
         models=("BAAI/bge-reranker-v2-gemma",),
         matches=_published("GemmaForCausalLM", (18, 2048)),
         architectures=("GemmaForCausalLM",),
@@ -88,7 +88,7 @@ RECIPES = (
     Recipe(
         name="bge-reranker-layerwise",
         describes="MiniCPM with a head after each later layer (architectures: LayerWiseMiniCPMForCausalLM)",
-        loader="rebridge.scorers.causal_layerwise:load",
+        loader="rebridge.scorers.causal.layerwise:load",
         models=("BAAI/bge-reranker-v2-minicpm-layerwise",),
         matches=lambda checkpoint: checkpoint.architecture == "LayerWiseMiniCPMForCausalLM",
         architectures=("LayerWiseMiniCPMForCausalLM",),
@@ -98,7 +98,7 @@ RECIPES = (
     Recipe(
         name="qwen3-reranker",
         describes="Qwen3 that answers yes or no (sizes of 0.6B, 4B and 8B; name the recipe for other sizes)",
-        loader="rebridge.scorers.causal_loading:load_qwen3",
+        loader="rebridge.scorers.causal.loading:load_qwen3",
         models=("Qwen/Qwen3-Reranker-0.6B", "Qwen/Qwen3-Reranker-4B", "Qwen/Qwen3-Reranker-8B"),
         matches=_published("Qwen3ForCausalLM", (28, 1024), (36, 2560), (36, 4096)),
         architectures=("Qwen3ForCausalLM",),
@@ -112,7 +112,7 @@ RECIPES = (
         name="causal-yes-no",
         describes="any language model (architectures: ...ForCausalLM), only with a template of your own: "
         "template='...{query}...{passage}...', positive='yes', negative='no'",
-        loader="rebridge.scorers.causal_loading:load_template",
+        loader="rebridge.scorers.causal.loading:load_template",
         # Without a template the loader says which recipes there are and how to give one.
         matches=lambda checkpoint: checkpoint.architecture.endswith("ForCausalLM") and not _embeds(checkpoint),
         options=frozenset({"template", "positive", "negative", "instruction", "max_length", "normalize"}),

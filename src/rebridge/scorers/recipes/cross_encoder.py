@@ -10,7 +10,7 @@ from rebridge.scorers.recipes.recipe import Recipe
 if TYPE_CHECKING:
     from rebridge.scorers.checkpoint import Checkpoint
 
-_LOADER = "rebridge.scorers.cross_encoder:load"
+_LOADER = "rebridge.scorers.cross_encoder.family:load"
 _XLM_R = ("XLMRobertaForSequenceClassification",)
 _DEBERTA = ("DebertaV2ForSequenceClassification",)
 _QWEN3 = ("Qwen3ForSequenceClassification",)
@@ -43,7 +43,7 @@ RECIPES = (
     Recipe(
         name="bge-reranker",
         describes="XLM-R with one label, raw logit, query and passage cut apart at 512 tokens, as FlagReranker",
-        loader="rebridge.scorers.cross_encoder_bge:load",
+        loader="rebridge.scorers.cross_encoder.bge:load",
         models=("BAAI/bge-reranker-base", "BAAI/bge-reranker-large", "BAAI/bge-reranker-v2-m3"),
         architectures=_XLM_R,
         options=frozenset({"max_length", "query_max_length", "normalize"}),
@@ -51,7 +51,7 @@ RECIPES = (
     Recipe(
         name="bce-reranker",
         describes="XLM-R with one label, sigmoid, long passages read in overlapping windows, as BCEmbedding",
-        loader="rebridge.scorers.cross_encoder_bce:load",
+        loader="rebridge.scorers.cross_encoder.bce:load",
         models=("maidalun1020/bce-reranker-base_v1",),
         architectures=_XLM_R,
         options=frozenset({"method", "normalize"}),
@@ -68,7 +68,7 @@ RECIPES = (
     Recipe(
         name="qwen3-reranker-seq-cls",
         describes="Qwen3-Reranker with one label, sigmoid, texts set into its chat with an instruction",
-        loader="rebridge.scorers.cross_encoder_qwen:load",
+        loader="rebridge.scorers.cross_encoder.qwen:load",
         models=("tomaarsen/Qwen3-Reranker-0.6B-seq-cls",),
         matches=lambda checkpoint: checkpoint.architecture in _QWEN3,
         architectures=_QWEN3,

@@ -23,7 +23,7 @@ RECIPES = (
     Recipe(
         name="colbert",
         describes="late interaction of tokens (modules.json: Transformer, Dense ...; or architectures: HF_ColBERT)",
-        loader="rebridge.scorers.late_interaction:load",
+        loader="rebridge.scorers.late_interaction.family:load",
         models=(
             "mixedbread-ai/mxbai-edge-colbert-v0-17m",
             "mixedbread-ai/mxbai-edge-colbert-v0-32m",

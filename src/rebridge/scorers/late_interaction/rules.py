@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rebridge.errors import ConfigError, UnsupportedModel
-from rebridge.scorers.late_interaction_text import Side
+from rebridge.scorers.late_interaction.text import Side
 from rebridge.scorers.torch_model import position_limit
 
 if TYPE_CHECKING:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rebridge.scorers.causal_prompts import ChatPrompt, Limits
-from rebridge.scorers.cross_encoder import CrossEncoder, load_classifier, sigmoid_if
+from rebridge.scorers.causal.prompts import ChatPrompt, Limits
+from rebridge.scorers.cross_encoder.family import CrossEncoder, load_classifier, sigmoid_if
 from rebridge.scorers.tokens import TextEncoder, Tokens
 from rebridge.scorers.torch_model import TorchModel, choose_max_length
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rebridge.scorers.causal_prompts import ChatTexts
+    from rebridge.scorers.causal.prompts import ChatTexts
     from rebridge.scorers.checkpoint import Checkpoint
 
 _MAX_LENGTH = 8192

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rebridge.scorers.base import Activation
-    from rebridge.scorers.causal_prompts import Prompt
+    from rebridge.scorers.causal.prompts import Prompt
     from rebridge.scorers.torch_model import TorchModel
     from rebridge.steps import Windows
 

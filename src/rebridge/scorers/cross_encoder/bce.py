@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rebridge.errors import ConfigError
-from rebridge.scorers.cross_encoder import CrossEncoder, load_classifier, sigmoid_if
+from rebridge.scorers.cross_encoder.family import CrossEncoder, load_classifier, sigmoid_if
 from rebridge.scorers.tokens import TextEncoder, Tokens
 from rebridge.scorers.torch_model import TorchModel, choose_max_length
 

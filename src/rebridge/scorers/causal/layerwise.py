@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from rebridge.errors import ConfigError, UnsupportedModel
-from rebridge.scorers.causal import Causal, Decoder
-from rebridge.scorers.causal_loading import bge_prompt
-from rebridge.scorers.causal_prompts import Limits, PairTexts
-from rebridge.scorers.causal_weights import read_rows
+from rebridge.scorers.causal.family import Causal, Decoder
+from rebridge.scorers.causal.loading import bge_prompt
+from rebridge.scorers.causal.prompts import Limits, PairTexts
+from rebridge.scorers.causal.weights import read_rows
 from rebridge.scorers.tokens import TextEncoder
 from rebridge.scorers.torch_model import TorchModel
 

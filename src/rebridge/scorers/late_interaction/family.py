@@ -12,8 +12,8 @@ from rebridge.errors import UnsupportedModel
 from rebridge.scorers.cache import EmbeddingCache
 from rebridge.scorers.dense import load_dense, load_projection
 from rebridge.scorers.family import Family
-from rebridge.scorers.late_interaction_rules import sides
-from rebridge.scorers.late_interaction_text import MarkedTokens, SideEncoder
+from rebridge.scorers.late_interaction.rules import sides
+from rebridge.scorers.late_interaction.text import MarkedTokens, SideEncoder
 from rebridge.scorers.torch_model import TorchModel
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rebridge.errors import ConfigError
-from rebridge.scorers.causal import Causal, Decoder
-from rebridge.scorers.causal_prompts import (
+from rebridge.scorers.causal.family import Causal, Decoder
+from rebridge.scorers.causal.prompts import (
     ChatPrompt,
     ChatTexts,
     Limits,
@@ -16,7 +16,7 @@ from rebridge.scorers.causal_prompts import (
     TemplatePrompt,
     fill,
 )
-from rebridge.scorers.causal_weights import load_base, output_rows
+from rebridge.scorers.causal.weights import load_base, output_rows
 from rebridge.scorers.tokens import TextEncoder
 from rebridge.scorers.torch_model import TorchModel, position_limit
 

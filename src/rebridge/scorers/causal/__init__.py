@@ -1,0 +1,1 @@
+"""Language models that answer with their next token."""
