@@ -118,6 +118,8 @@ def _open(
 
 def _new_config(index: str, source: Path, id_field: str | None) -> str:
     """A pipeline file for the documents of a source."""
+    import json
+
     import yaml
 
     from rebridge.errors import ConfigError
@@ -132,12 +134,12 @@ def _new_config(index: str, source: Path, id_field: str | None) -> str:
     content: dict[str, Any] = {
         "connector": {"name": "tantivy", "path": str(Path("indexes", index).absolute()), "fields": dict(fields)},
         "query_fields": dict.fromkeys(texts, 1),
-        "passage": {"template": "\n".join(f"{{{name}}}" for name in texts)},
     }
+    template = json.dumps("\n".join(f"{{{name}}}" for name in texts), ensure_ascii=False)
     note = (
         f"# Written by `rebridge index` from the first documents of {source.name}. All keys: rebridge config schema\n"
     )
-    return note + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    return note + yaml.safe_dump(content, sort_keys=False, allow_unicode=True) + f"passage:\n  template: {template}\n"
 
 
 def _checkpoint(index: str, config: PipelineConfig, source: Path) -> Path:

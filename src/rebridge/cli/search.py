@@ -58,6 +58,7 @@ def search(
 
     wanted = parse_filters(filters or [])
     with Searcher.open(index, configs=configs, rerank=rerank) as searcher:
+        note_assumption(searcher)
         outcome = searcher.search(query, offset=(page - 1) * size, size=size, filters=wanted, rerank=rerank)
         if as_json:
             print_json(as_dict(index, query, outcome))
@@ -65,6 +66,13 @@ def search(
             show(outcome, searcher, explain=explain)
     if outcome.summary.status == "degraded":
         raise typer.Exit(PARTLY)
+
+
+def note_assumption(searcher: Searcher) -> None:
+    """Say how a model that is not known by name is scored."""
+    choice = getattr(searcher.scorer, "choice", None)
+    if choice is not None and choice.assumed:
+        say(f"note: {searcher.pipeline.model} is scored by the recipe {choice.recipe.name!r}: {choice.reason}")
 
 
 def parse_filters(given: list[str]) -> dict[str, Any]:
