@@ -34,7 +34,7 @@ def test_there_are_thousands_within_seconds() -> None:
     [
         ("concurrent.futures.Executor.submit", "method", "submit(fn, /, *args, **kwargs)", "Future instance"),
         ("threading.Thread.join", "method", "join(timeout=None)", "Wait until the thread terminates"),
-        ("collections.deque", "class", "deque([iterable[, maxlen]])", "list-like sequence"),
+        ("collections.deque", "class", "deque", "list-like sequence"),
         ("os.path.join", "function", "os.path.join(a, *p)", "Join two or more pathname"),
         ("random.shuffle", "function", "random.shuffle(x)", "Shuffle list x in place"),
         ("socket.socket.connect", "method", "socket.socket.connect(", "Connect the socket"),
