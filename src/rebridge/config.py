@@ -65,7 +65,9 @@ class ScorerSection(BaseModel):
     normalize: Annotated[bool | None, Field(description="Bring scores to 0...1; default: as its own package.")] = None
     instruction: Annotated[str | None, Field(description="What the model is told about the task.")] = None
     method: Annotated[str | None, Field(description="rerank or compute_score (bce-reranker).")] = None
-    cutoff_layers: Annotated[list[int] | None, Field(description="Layer to read (layerwise models).")] = None
+    cutoff_layers: Annotated[
+        int | list[int] | None, Field(description="Layer to read, or several (layerwise models).")
+    ] = None
     estimated_max: Annotated[float | None, Field(description="Scale of normalize (mxbai-rerank-v2).")] = None
     template: Annotated[str | None, Field(description="Prompt with {query} and {passage} (causal models).")] = None
     positive: Annotated[str | None, Field(description="Token of a relevant passage (causal models).")] = None

@@ -237,7 +237,6 @@ def test_an_interruption_at_any_moment_costs_nothing(
     assert report.added + report.rejected + report.skipped == len(good)
     assert place.engine.documents == {str(number): {"id": number} for number, fine in enumerate(good) if fine}
     assert [reject["raw"] for reject in place.rejected()] == [f"bad {n}" for n, fine in enumerate(good) if not fine]
-    gc.collect()
 
 
 @closes_late

@@ -279,7 +279,7 @@ def test_out_of_memory_halves_the_batch(make: Callable[..., Any], most: int) -> 
     passages = ["x" * 10] * 16
     assert scorer.submit("q", passages).result(WAIT) == [(value("q", passage),) for passage in passages]
     assert max(map(len, family.batches)) <= most
-    assert scorer._worker._budget <= 10 * most
+    assert scorer._worker._budget.tokens <= 10 * most
 
 
 def test_input_that_never_fits(make: Callable[..., Any]) -> None:

@@ -57,29 +57,6 @@ def shard(model: Path) -> None:
     (model / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    ("architecture", "layers", "features", "recipe"),
-    [
-        ("Qwen2ForCausalLM", 24, 896, "mxbai-rerank-v2"),
-        ("Qwen2ForCausalLM", 28, 1536, "mxbai-rerank-v2"),
-        ("Qwen2ForCausalLM", 28, 3584, "causal-yes-no"),
-        ("GemmaForCausalLM", 18, 2048, "bge-reranker-gemma"),
-        ("Qwen3ForCausalLM", 28, 1024, "qwen3-reranker"),
-        ("Qwen3ForCausalLM", 36, 2560, "qwen3-reranker"),
-        ("Qwen3ForCausalLM", 36, 4096, "qwen3-reranker"),
-        ("LayerWiseMiniCPMForCausalLM", 12, 64, "bge-reranker-layerwise"),
-        ("LlamaForCausalLM", 16, 2048, "causal-yes-no"),
-    ],
-)
-def test_copies_are_recognised_by_architecture_and_size(
-    architecture: str, layers: int, features: int, recipe: str, tmp_path: Path
-) -> None:
-    """A folder of any name is known where it has a published reranker's size; other sizes may be chat models."""
-    config = {"architectures": [architecture], "num_hidden_layers": layers, "hidden_size": features}
-    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    assert choose(Checkpoint(tmp_path, str(tmp_path))).recipe.name == recipe
-
-
 def test_embedding_models_are_no_rerankers(tmp_path: Path) -> None:
     """Qwen3-Embedding has the architecture and size of Qwen3-Reranker, but is made for a cosine."""
     config = {"architectures": ["Qwen3ForCausalLM"], "num_hidden_layers": 28, "hidden_size": 1024}

@@ -153,7 +153,7 @@ def test_hub_without_safetensors(tmp_path: Path, answer: Any) -> None:
 
 
 def test_download_leaves_out_code_and_pickles(tmp_path: Path, answer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only data of the very commit that the hub named is downloaded."""
+    """Only data is downloaded, under the name by which the cache is asked for it the next time."""
     answer(SimpleNamespace(sha=COMMIT, siblings=[SimpleNamespace(rfilename="model.safetensors")]))
     asked: list[dict[str, Any]] = []
 
@@ -163,12 +163,12 @@ def test_download_leaves_out_code_and_pickles(tmp_path: Path, answer: Any, monke
 
             raise LocalEntryNotFoundError("not there")
         asked.append(options)
-        return str(tmp_path)
+        return str(tmp_path / COMMIT)
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", download)
-    assert hub.locate("acme/ranker") == hub.Located(tmp_path, "hub", COMMIT)
-    assert asked[0]["revision"] == COMMIT
-    assert set(asked[0]["allow_patterns"]) == {"*.json", "*.txt", "*.model", "*.safetensors"}
+    assert hub.locate("acme/ranker") == hub.Located(tmp_path / COMMIT, "hub", COMMIT)
+    assert asked[0]["revision"] is None
+    assert set(asked[0]["allow_patterns"]) == {"*.json", "*.txt", "*.model", "*.safetensors", "artifact.metadata"}
 
 
 def test_package_stands_before_the_hub(tmp_path: Path, answer: Any) -> None:

@@ -58,11 +58,15 @@ def test_settings_may_be_missing(changed: Callable[..., Path], open_tiny: Callab
 
 
 def test_stanford_without_metadata(changed: Callable[..., Path], open_tiny: Callable[..., Any]) -> None:
-    """Stanford's layout without artifact.metadata is read by Stanford's defaults."""
+    """Without artifact.metadata nobody knows how long texts may be, so somebody has to say it."""
     path = changed(ANSWERAI)
     (path / METADATA).unlink()
-    expected = open_tiny(ANSWERAI).raw_scores(QUERY, PASSAGES)
-    assert open_tiny(path).raw_scores(QUERY, PASSAGES) == pytest.approx(expected, abs=1e-6)
+    for options in ({}, {"query_length": 32}):
+        with pytest.raises(UnsupportedModel, match=r"artifact\.metadata is missing.*give both query_length and doc"):
+            open_tiny(path, **options)
+    lengths = {"query_length": 32, "document_length": 300}
+    expected = open_tiny(ANSWERAI, **lengths).raw_scores(QUERY, PASSAGES)
+    assert open_tiny(path, **lengths).raw_scores(QUERY, PASSAGES) == pytest.approx(expected, abs=1e-6)
 
 
 def test_stanford_may_compare_punctuation(changed: Callable[..., Path], open_tiny: Callable[..., Any]) -> None:

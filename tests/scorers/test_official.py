@@ -93,7 +93,7 @@ def test_bce_long_query(opened: Callable[..., Scorer]) -> None:
     """A query that the official code refuses loses its end, and so leaves the passage its 101 tokens."""
     scorer: Any = opened("bce")
     (tokens,) = scorer.family.encode("planet " * 2000, ["red " * 2000])
-    windows = scorer.family._windows(tokens)
+    windows = scorer.family.split(tokens)
     assert {len(window) for window in windows[:-1]} == {512}
     assert len(windows[0]) - int((tokens.types == 0).sum()) == 101
     assert sum(len(window) for window in windows) >= len(tokens)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 import sys
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 def folder(key: str, place: Path, **changes: Any) -> Path:
     """A tiny checkpoint's configuration under another name, changed."""
-    import json
-
     place.mkdir(parents=True)
     config = json.loads((cases.model_folder(key) / "config.json").read_text("utf-8")) | changes
     (place / "config.json").write_text(json.dumps(config), encoding="utf-8")
@@ -90,8 +89,8 @@ def test_by_name(name: str, recipe: str | None) -> None:
     ],
 )
 def test_by_configuration(key: str, recipe: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A copy under any name is recognised where its configuration tells, which is logged as an assumption."""
-    with caplog.at_level(logging.INFO, logger="rebridge"):
+    """A copy under any name is recognised where its configuration tells, of which a warning tells the user."""
+    with caplog.at_level(logging.WARNING, logger="rebridge"):
         assert chosen(folder(key, tmp_path / "some-model")) == recipe
     assert f"scored by the recipe '{recipe}'" in caplog.text
     assert ("name its recipe: bge-reranker, bce-reranker, japanese-reranker" in caplog.text) == (key == "xlm-r")
@@ -102,6 +101,13 @@ def test_deberta_of_sentence_transformers(tmp_path: Path) -> None:
     saved = {"activation_fn": "torch.nn.modules.linear.Identity"}
     assert chosen(folder("deberta", tmp_path / "one", sentence_transformers=saved)) == "cross-encoder"
     assert chosen(folder("deberta", tmp_path / "two", id2label={"0": "a", "1": "b"})) == "cross-encoder"
+
+
+def test_other_classifiers_of_qwen3(tmp_path: Path) -> None:
+    """A Qwen3 that was trained by sentence-transformers, or has two labels, is not asked as Qwen3-Reranker is."""
+    saved = {"activation_fn": "torch.nn.modules.linear.Identity"}
+    assert chosen(folder("qwen3-seq-cls", tmp_path / "one", sentence_transformers=saved)) == "cross-encoder"
+    assert chosen(folder("qwen3-seq-cls", tmp_path / "two", id2label={"0": "a", "1": "b"})) == "cross-encoder"
 
 
 @pytest.mark.parametrize(
@@ -117,11 +123,49 @@ def test_by_trace(
 ) -> None:
     """XLM-R rerankers look alike; the folder's name or the noted origin tells them apart."""
     path = folder("xlm-r", tmp_path / place, **changes)
-    with caplog.at_level(logging.INFO, logger="rebridge"):
+    with caplog.at_level(logging.WARNING, logger="rebridge"):
         choice = choose(Checkpoint(path, str(path)))
     assert (choice.recipe.name, choice.assumed) == ("bge-reranker", True)
     assert reason in choice.reason
     assert reason in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("architecture", "layers", "features", "recipe"),
+    [
+        ("Qwen2ForCausalLM", 24, 896, "causal-yes-no"),
+        ("GemmaForCausalLM", 18, 2048, "causal-yes-no"),
+        ("Qwen3ForCausalLM", 28, 1024, "causal-yes-no"),
+        ("LayerWiseMiniCPMForCausalLM", 12, 64, "bge-reranker-layerwise"),
+        ("LlamaForCausalLM", 16, 2048, "causal-yes-no"),
+    ],
+)
+def test_size_tells_nothing(architecture: str, layers: int, features: int, recipe: str, tmp_path: Path) -> None:
+    """Chat models have the very sizes of published rerankers, so only an architecture of its own is recognised."""
+    config = {"architectures": [architecture], "num_hidden_layers": layers, "hidden_size": features}
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    assert chosen(tmp_path) == recipe
+
+
+@pytest.mark.parametrize(
+    ("folder", "origin", "recipe"),
+    [
+        ("Qwen3-Reranker-0.6B", None, "qwen3-reranker"),
+        ("models--mixedbread-ai--mxbai-rerank-base-v2/snapshots/12ab", None, "mxbai-rerank-v2"),
+        ("copy", "BAAI/bge-reranker-v2-gemma", "bge-reranker-gemma"),
+        ("Qwen3-0.6B", "Qwen/Qwen3-0.6B", "causal-yes-no"),
+    ],
+)
+def test_copies_are_recognised_by_the_name_they_bear(
+    folder: str, origin: str | None, recipe: str, tmp_path: Path
+) -> None:
+    """The folder, the hub's cache or the noted origin tell a reranker from a chat model."""
+    family = {"Q": "Qwen3", "m": "Qwen2", "c": "Gemma"}[folder[0]]
+    path = tmp_path / folder
+    path.mkdir(parents=True)
+    config = {"architectures": [f"{family}ForCausalLM"], "_name_or_path": origin}
+    (path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    assert chosen(path) == recipe
 
 
 def test_traces_do_not_mislead(tmp_path: Path) -> None:

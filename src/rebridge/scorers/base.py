@@ -24,6 +24,17 @@ def activate(raw: float, activation: Activation) -> float:
     return raw if activation == "identity" else logistic(raw)
 
 
+def checked_passages(passages: Sequence[str]) -> tuple[str, ...]:
+    """The passages, unless they are a single text, whose characters would be scored one by one.
+
+    Raises:
+        ScorerError: if they are.
+    """
+    if isinstance(passages, str):
+        raise ScorerError("passages must be a list of texts, not one text: pass [text]")
+    return tuple(passages)
+
+
 class Scorer(ABC):
     """Scores passages against a query.
 
@@ -58,14 +69,19 @@ class Scorer(ABC):
 
         Returns:
             A future of one tuple per passage, in order: the raw scores of its windows (one score where ``windows``
-            is None), for several layers those of the last. NaN where the model gave no finite number. Cancelling the
-            future stops the work at the next batch. The future fails with `DeadlineExceeded` or another `ScorerError`.
+            is None), for several layers those of the last. NaN where the model gave no finite number, or found nothing
+            to read. Cancelling the future stops the work at the next batch. The future fails with `DeadlineExceeded`
+            or another `ScorerError`.
+
+        Raises:
+            ScorerError: if ``passages`` is one text.
         """
 
     def submit_layers(self, query: str, passages: Sequence[str]) -> Future[list[tuple[float, ...]]]:
         """Queue passages; the future gives the raw scores of each passage after each layer, ascending.
 
-        Without several layers that is what `submit` gives.
+        Without several layers that is what `submit` gives, but minus infinity for a passage in which the model finds
+        nothing to read.
         """
         return self.submit(query, passages)
 
@@ -74,7 +90,8 @@ class Scorer(ABC):
 
         Returns:
             One number per passage. If the scorer has several layers (only then, hence Any), one list per passage:
-            a number per layer, ascending.
+            a number per layer, ascending. All are finite, but for minus infinity for a passage in which the model
+            finds nothing to read: bce-reranker takes none without words.
 
         Raises:
             ScorerError: if the model fails or gives a score that is not finite.
@@ -85,7 +102,7 @@ class Scorer(ABC):
         """The model's official scores, in the order of the passages.
 
         Returns:
-            As `raw_scores`.
+            As `raw_scores`; where the activation is a sigmoid, minus infinity has become 0.
 
         Raises:
             ScorerError: as `raw_scores`.
@@ -98,14 +115,12 @@ class Scorer(ABC):
 
     def _rows(self, query: str, passages: Sequence[str]) -> list[list[float]]:
         """The checked raw scores: per passage one of each layer."""
-        if isinstance(passages, str):
-            raise ScorerError("passages must be a list of texts, not one text: pass [text]")
-        if not passages:
+        if not checked_passages(passages):
             return []
         rows = [list(row) for row in self.submit_layers(query, passages).result()]
         if len(rows) != len(passages):
             raise ScorerError(f"{self.name} gave {len(rows)} scores for {len(passages)} passages")
-        odd = [index for index, row in enumerate(rows) if not all(map(math.isfinite, row))]
+        odd = [index for index, row in enumerate(rows) if not all(map(_is_score, row))]
         if odd:
             raise ScorerError(f"{self.name} gave no finite score for the passages {odd[:10]}")
         return rows
@@ -120,3 +135,7 @@ class Scorer(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _is_score(raw: float) -> bool:
+    return math.isfinite(raw) or raw == -math.inf

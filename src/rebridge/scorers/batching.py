@@ -7,11 +7,16 @@ import logging
 import threading
 import weakref
 from collections import deque
-from typing import Any, Generic
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Generic
 
 from rebridge.errors import ScorerError
+from rebridge.scorers.budget import Budget
 from rebridge.scorers.family import Family, Output
 from rebridge.scorers.jobs import Batch, Input, Job
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 logger = logging.getLogger(__name__)
 
@@ -20,19 +25,20 @@ _JOIN_SECONDS = 5.0
 
 
 class Worker(Generic[Output]):
-    """Runs jobs through a model, a batch at a time.
+    """Runs the jobs of one model, a batch at a time.
 
     A batch starts with the job whose turn it is, longest inputs first; room that is left is filled from the other
     jobs. Then it is the next job's turn, so a small job never waits for more than one batch of each other job.
 
+    The thread holds its worker, and so the worker does not hold the model: only jobs do. A model that nobody uses any
+    more is freed with its scorer, which calls `retire` then.
+
     Args:
-        family: the model.
         token_budget: most tokens in a batch, padding included.
     """
 
-    def __init__(self, family: Family[Output], token_budget: int) -> None:
-        self._family = family
-        self._budget = token_budget
+    def __init__(self, token_budget: int) -> None:
+        self._budget = Budget(token_budget)
         self._jobs: deque[Job[Output]] = deque()
         self._wake = threading.Condition()
         self._closed = False
@@ -51,6 +57,12 @@ class Worker(Generic[Output]):
                 return
         job.settle(ScorerError("the scorer is closed"))
 
+    def retire(self) -> None:
+        """Refuse later jobs, and end the thread after those that are queued."""
+        with self._wake:
+            self._closed = True
+            self._wake.notify()
+
     def close(self) -> None:
         """Fail what is queued and end the thread after the batch that is being computed."""
         with self._wake:
@@ -64,17 +76,23 @@ class Worker(Generic[Output]):
         _running.discard(self)
 
     def _run(self) -> None:
-        while jobs := self._wait():
-            for job in jobs:
-                job.expired()
-            batch = self._fill([job for job in jobs if not job.settled])
-            if batch.inputs:
-                self._compute(batch)
-            with self._wake:
-                self._jobs = deque(job for job in self._jobs if not job.settled)
+        while self._turn():
+            pass  # nothing may be kept between two turns: a job in a variable here would keep the model
+
+    def _turn(self) -> bool:
+        """Wait for jobs and compute one batch; false once the worker is closed."""
+        jobs = self._wait()
+        for job in jobs:
+            job.expired()
+        batch = self._fill([job for job in jobs if not job.settled])
+        if batch.inputs:
+            self._compute(batch)
+        with self._wake:
+            self._jobs = deque(job for job in self._jobs if not job.settled)
+        return bool(jobs)
 
     def _wait(self) -> tuple[Job[Output], ...]:
-        """Block until there are jobs; whose turn it is stands first. Empty once the worker is closed."""
+        """Block until there are jobs; whose turn it is stands first. Empty once the worker is closed and done."""
         with self._wake:
             self._wake.wait_for(lambda: self._jobs or self._closed)
             jobs = tuple(self._jobs)
@@ -82,58 +100,59 @@ class Worker(Generic[Output]):
             return jobs
 
     def _fill(self, jobs: list[Job[Output]]) -> Batch[Output]:
-        batch: Batch[Output] = Batch(self._budget)
+        batch: Batch[Output] = Batch(self._budget.tokens)
         for job in jobs:
             if not batch.fits(batch.width):
                 break
-            try:
+            with _failing([job]):
                 job.prepare()
-            except Exception as error:  # noqa: BLE001 - whatever a tokeniser raises, only this job fails
-                job.settle(_as_scorer_error(error))
-                continue
-            job.take(batch)
-            job.finish_if_done()
+                job.take(batch)
+                job.finish_if_done()
         return batch
 
     def _compute(self, batch: Batch[Output]) -> None:
-        try:
-            outputs = self._forward(batch.inputs)
-        except Exception as error:  # noqa: BLE001 - whatever a model raises, only the jobs in this batch fail
-            for job in batch.jobs:
-                job.settle(_as_scorer_error(error))
-            return
-        for job, item, output in zip(batch.jobs, batch.inputs, outputs, strict=True):
-            if job.settled:
-                continue
-            try:
-                job.accept(item, output)
-            except Exception as error:  # noqa: BLE001 - an odd output fails only its job
-                job.settle(_as_scorer_error(error))
+        with _failing(batch.jobs):
+            outputs = self._forward(batch.jobs[0].family, batch.inputs)
+            for job, item, output in zip(batch.jobs, batch.inputs, outputs, strict=True):
+                if not job.settled:
+                    with _failing([job]):
+                        job.accept(item, output)
 
-    def _forward(self, inputs: list[Input]) -> list[Output | ScorerError]:
+    def _forward(self, family: Family[Output], inputs: list[Input]) -> list[Output | ScorerError]:
         """One output per input; an error for an input that does not fit into memory even alone."""
         try:
-            outputs = self._family.forward([item.tokens for item in inputs])
+            outputs = family.forward([item.tokens for item in inputs])
         except MemoryError:
             pass  # leave the handler first: the error's traceback holds the memory of the failed batch
         else:
             if len(outputs) != len(inputs):
                 raise ScorerError(f"the model gave {len(outputs)} outputs for {len(inputs)} inputs")
+            self._budget.succeeded()
             return list(outputs)
         if len(inputs) == 1:
             return [
                 ScorerError(
-                    f"the model ran out of memory on one input of {inputs[0].length} tokens: lower max_length, or use "
-                    f"a smaller model or another device"
+                    f"the model ran out of memory on one input of {inputs[0].length} tokens: use a smaller model or "
+                    f"another device, or lower max_length if the model's recipe has it"
                 )
             ]
         half = (len(inputs) + 1) // 2
-        self._budget = min(self._budget, half * max(item.length for item in inputs))
-        logger.warning("out of memory with %d inputs: batches are now %d tokens", len(inputs), self._budget)
-        return self._forward(inputs[:half]) + self._forward(inputs[half:])
+        self._budget.failed(half * max(item.length for item in inputs))
+        logger.warning("out of memory with %d inputs: batches are now %d tokens", len(inputs), self._budget.tokens)
+        return self._forward(family, inputs[:half]) + self._forward(family, inputs[half:])
 
 
-def _as_scorer_error(error: Exception) -> ScorerError:
+@contextmanager
+def _failing(jobs: Iterable[Job[Any]]) -> Iterator[None]:
+    """Whatever is raised inside fails these jobs, and neither other ones nor the thread."""
+    try:
+        yield
+    except BaseException as error:  # noqa: BLE001 - a panic of a library in Rust is no Exception
+        for job in jobs:
+            job.settle(_as_scorer_error(error))
+
+
+def _as_scorer_error(error: BaseException) -> ScorerError:
     if isinstance(error, ScorerError):
         return error
     wrapped = ScorerError(f"the model failed: {type(error).__name__}: {error}")

@@ -11,6 +11,7 @@ from rebridge.errors import UnsupportedModel
 from rebridge.scorers.cache import EmbeddingCache
 from rebridge.scorers.dense import load_dense
 from rebridge.scorers.family import Family
+from rebridge.scorers.settings import Settings
 from rebridge.scorers.tokens import TextEncoder
 from rebridge.scorers.torch_model import TorchModel, choose_max_length
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from rebridge.scorers.checkpoint import Checkpoint
     from rebridge.scorers.tokens import Tokens
     from rebridge.steps import Windows
+
+_NEEDS_MODULES = "a bi-encoder needs a modules.json that begins with Transformer and Pooling; it says how to embed"
 
 _CACHE_BYTES = 256 * 1024 * 1024
 
@@ -111,15 +114,17 @@ def load(
     """
     from transformers import AutoModel
 
-    settings = checkpoint.read_object(checkpoint.transformer_folder + "sentence_bert_config.json", optional=True)
+    if checkpoint.module_types[:2] != ["Transformer", "Pooling"]:
+        raise UnsupportedModel(f"{checkpoint.name}: {_NEEDS_MODULES}")
+    settings = Settings(checkpoint, checkpoint.transformer_folder + "sentence_bert_config.json")
     embed = _embedder(checkpoint, dtype=dtype, device=device)
     # Nobody reads the pooler, so many checkpoints come without it.
-    model = checkpoint.load_model(AutoModel, dtype=dtype, device=device, optional=("pooler.",))
+    model = checkpoint.load_model(AutoModel, dtype=dtype, device=device, optional=r"pooler\.")
     tokenizer = checkpoint.load_tokenizer(model)
-    if settings.get("do_lower_case"):
+    if settings.get("do_lower_case", False):
         _lower_case(tokenizer)
     query_prompt, passage_prompt = _prompts(checkpoint)
-    length = choose_max_length(model.config, tokenizer, max_length, saved=settings.get("max_seq_length"))
+    length = choose_max_length(model.config, tokenizer, max_length, saved=settings.get("max_seq_length", 0) or None)
     return BiEncoder(
         TorchModel(model, TextEncoder(tokenizer, length), device),
         embed,
@@ -159,8 +164,8 @@ def _pooling(checkpoint: Checkpoint) -> str:
     if mode is None:
         flags = [key for key, value in config.items() if key.startswith("pooling_mode_") and value is True]
         mode = [_OLD_POOLINGS.get(key, key) for key in flags] or "mean"
-    modes = [mode] if isinstance(mode, str) else list(mode)
-    if len(modes) != 1 or modes[0] not in _POOLINGS:
+    modes = mode if isinstance(mode, list) else [mode]
+    if len(modes) != 1 or str(modes[0]) not in _POOLINGS:
         found = " + ".join(map(str, modes))
         raise UnsupportedModel(f"{checkpoint.name}: pooling {found} is not supported; known are {', '.join(_POOLINGS)}")
     if config.get("include_prompt", True) is not True:
@@ -170,9 +175,8 @@ def _pooling(checkpoint: Checkpoint) -> str:
 
 def _prompts(checkpoint: Checkpoint) -> tuple[str, str]:
     """Prompts of query and passage: those that `encode_query` and `encode_document` of sentence-transformers use."""
-    settings = checkpoint.read_object("config_sentence_transformers.json", optional=True)
-    prompts = settings.get("prompts") or {}
-    return prompts.get("query") or "", prompts.get("document") or ""
+    settings = Settings(checkpoint, "config_sentence_transformers.json")
+    return settings.prompt("query"), settings.prompt("document")
 
 
 def _lower_case(tokenizer: Any) -> None:

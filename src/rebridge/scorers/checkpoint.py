@@ -8,16 +8,29 @@ import threading
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from rebridge.errors import UnsupportedModel
 from rebridge.scorers.tokenizer_files import load_tokenizer
+from rebridge.scorers.weights import check_weights, load_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+# Settings of config.json that choose what transformers runs or reads, and their harmless values.
+_CHOICES: dict[str, tuple[Any, ...]] = {
+    "attn_implementation": (None, "eager", "sdpa"),
+    "_attn_implementation": (None, "eager", "sdpa"),
+    "_attn_implementation_internal": (None, "eager", "sdpa"),
+    "experts_implementation": (None, "eager"),
+    "quantization_config": (None,),
+    "transformers_weights": (None, "model.safetensors"),
+}
+
+_SETTINGS = "config_sentence_transformers.json"
+
 _quiet_lock = threading.Lock()
 
 
@@ -35,8 +48,23 @@ class Checkpoint:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """The model's ``config.json``, from the folder of its transformer."""
-        return self.read_object(self.transformer_folder + "config.json")
+        """The model's ``config.json``, from the folder of its transformer.
+
+        Raises:
+            UnsupportedModel: if it is damaged, or asks for what is never done.
+        """
+        config = self.read_object(self.transformer_folder + "config.json")
+        names = config.get("architectures")
+        if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+            raise UnsupportedModel(f"{self.name}: architectures in config.json must be a list of names, not {names!r}")
+        inner: list[Any] = [config]
+        while inner:  # models of several parts have a configuration in the configuration
+            part = inner.pop()
+            for key, value in part.items() if isinstance(part, dict) else ():
+                if key in _CHOICES and value not in _CHOICES[key]:
+                    raise UnsupportedModel(f"{self.name}: {key} in config.json is not supported: {value!r}")
+                inner.append(value)
+        return config
 
     @cached_property
     def modules(self) -> list[dict[str, Any]]:
@@ -44,8 +72,10 @@ class Checkpoint:
         if not (self.path / "modules.json").is_file():
             return []
         modules = self._read("modules.json")
-        if not isinstance(modules, list) or not all(isinstance(entry, dict) and "type" in entry for entry in modules):
-            raise UnsupportedModel(f"{self.name}: modules.json is not a list of modules")
+        if not isinstance(modules, list) or not all(map(_is_module, modules)):
+            raise UnsupportedModel(f"{self.name}: modules.json is not a list of modules, each with a type and a path")
+        for entry in modules:
+            self.file(entry["path"])
         return modules
 
     @cached_property
@@ -56,7 +86,7 @@ class Checkpoint:
     @cached_property
     def transformer_folder(self) -> str:
         """Where the transformer's files are inside the folder: ``""`` or ``"0_Transformer/"``."""
-        path = str(self.modules[0].get("path", "")) if self.modules else ""
+        path = str(self.modules[0]["path"]) if self.modules else ""
         return f"{path}/" if path else ""
 
     @property
@@ -68,9 +98,29 @@ class Checkpoint:
     @property
     def saved_activation(self) -> str | None:
         """Path of the class that sentence-transformers noted as activation of a cross-encoder; None if it did not."""
+        # Versions 6, 4 and 3, in the order in which version 6 looks.
         saved = self.config.get("sentence_transformers")
-        path = saved.get("activation_fn") if isinstance(saved, dict) else None
-        return path or self.config.get("sbert_ce_default_activation_function")
+        path = (
+            self.read_object(_SETTINGS, optional=True).get("activation_fn")
+            or (saved.get("activation_fn") if isinstance(saved, dict) else None)
+            or self.config.get("sbert_ce_default_activation_function")
+        )
+        if path is not None and not isinstance(path, str):
+            raise UnsupportedModel(f"{self.name}: the saved activation is not the path of a class: {path!r}")
+        return path
+
+    def file(self, name: str) -> Path:
+        """Where a file of the checkpoint is.
+
+        Links are followed, because the hub's cache consists of them; names that lead out of the folder are not.
+
+        Raises:
+            UnsupportedModel: if the name is not one inside the folder.
+        """
+        ways = (PurePosixPath(name), PureWindowsPath(name))
+        if any(way.anchor or ".." in way.parts for way in ways):
+            raise UnsupportedModel(f"{self.name}: {name!r} leads out of the model's folder")
+        return self.path / name
 
     def read_object(self, name: str, *, optional: bool = False) -> dict[str, Any]:
         """A JSON object in the folder; empty if it is optional and missing.
@@ -78,7 +128,7 @@ class Checkpoint:
         Raises:
             UnsupportedModel: if it is missing or not a JSON object.
         """
-        if optional and not (self.path / name).is_file():
+        if optional and not self.file(name).is_file():
             return {}
         content = self._read(name)
         if not isinstance(content, dict):
@@ -86,81 +136,21 @@ class Checkpoint:
         return content
 
     def _read(self, name: str) -> Any:
+        file = self.file(name)
         try:
-            return json.loads((self.path / name).read_text(encoding="utf-8"))
+            return json.loads(file.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise UnsupportedModel(f"{self.name}: {self.path / name} is missing") from None
-        except (OSError, ValueError) as error:
-            raise UnsupportedModel(f"{self.name}: {self.path / name} cannot be read: {error}") from error
+            raise UnsupportedModel(f"{self.name}: {file} is missing") from None
+        except (OSError, ValueError, RecursionError) as error:
+            raise UnsupportedModel(f"{self.name}: {file} cannot be read: {error}") from error
 
     def check_weights(self, folder: str = "") -> None:
-        """Refuse a folder without complete safetensors weights.
+        """Refuse a folder without complete safetensors weights; see `rebridge.scorers.weights`."""
+        check_weights(self, folder)
 
-        Raises:
-            UnsupportedModel: names the pickles that are there instead, or the missing shards.
-        """
-        directory = self.path / folder
-        index = directory / "model.safetensors.index.json"
-        if index.is_file():
-            shards = set(self.read_object(f"{folder}model.safetensors.index.json").get("weight_map", {}).values())
-            missing = sorted(shard for shard in shards if not (directory / shard).is_file())
-            if missing:
-                raise UnsupportedModel(f"{self.name}: {directory} lacks {', '.join(missing)}: download them again")
-        elif not (directory / "model.safetensors").is_file():
-            pickles = sorted(file.name for pattern in _PICKLES for file in directory.glob(pattern))
-            if not pickles:
-                raise UnsupportedModel(f"{self.name}: {directory} has no model.safetensors")
-            raise UnsupportedModel(
-                f"{self.name}: {directory} has its weights only as {', '.join(pickles)}. Pickles can run code and are "
-                f"never loaded. Use a revision with model.safetensors, or convert it on a machine that you trust: "
-                f"AutoModel.from_pretrained(...).save_pretrained(..., safe_serialization=True)"
-            )
-
-    def load_model(self, auto_class: Any, *, dtype: Any, device: Any, optional: tuple[str, ...] = ()) -> Any:
-        """The transformers model in evaluation mode, every weight accounted for.
-
-        Args:
-            auto_class: an ``AutoModel...`` class of transformers.
-            dtype: of the weights.
-            device: where to put them.
-            optional: prefixes of weights that may be missing because nobody uses them.
-
-        Raises:
-            UnsupportedModel: if the files are damaged or incomplete, or need code from the hub.
-        """
-        folder = self.transformer_folder
-        self.check_weights(folder)
-        with self.translated("its weights cannot be loaded"):
-            model, info = auto_class.from_pretrained(
-                self.path / folder,
-                dtype=dtype,
-                use_safetensors=True,
-                local_files_only=True,
-                trust_remote_code=False,
-                output_loading_info=True,
-                ignore_mismatched_sizes=True,  # told below, by name
-            )
-        # transformers fills missing weights with random numbers and only warns.
-        missing = sorted(str(key) for key in info["missing_keys"] if not str(key).startswith(optional or ("\0",)))
-        wrong = sorted(f"{key} {tuple(found)}, not {tuple(due)}" for key, found, due in info["mismatched_keys"])
-        if missing or wrong:
-            what = f"lacks {_few(missing)}" if missing else f"has the wrong shape for {_few(wrong)}"
-            problem = f"the checkpoint {what}, so its scores would be random"
-            raise UnsupportedModel(f"{self.name}: {problem}{self._code_hint()}")
-        self.check_finite(model)
-        return model.eval().to(device)
-
-    def _code_hint(self) -> str:
-        """Why weights may not fit: the model is meant for code of its own."""
-        if "auto_map" not in self.config:
-            return ""
-        return ". Its weights are made for code of its own (auto_map in config.json); code from the hub is never run"
-
-    def check_finite(self, model: Any) -> None:
-        """Refuse weights that are NaN or infinite."""
-        odd = [name for name, weight in model.named_parameters() if not bool(weight.isfinite().all())]
-        if odd:
-            raise UnsupportedModel(f"{self.name}: weights that are not finite numbers in {_few(odd)}")
+    def load_model(self, auto_class: Any, *, dtype: Any, device: Any, optional: str = "", unread: str = "") -> Any:
+        """The transformers model in evaluation mode, every weight accounted for; see `rebridge.scorers.weights`."""
+        return load_model(self, auto_class, dtype=dtype, device=device, optional=optional, unread=unread)
 
     def load_tokenizer(self, model: Any) -> Any:
         """The fast tokenizer, as ``tokenizer.json`` has it.
@@ -179,15 +169,14 @@ class Checkpoint:
         try:
             with _quiet():
                 yield
-        except UnsupportedModel:
+        except (UnsupportedModel, KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
-        except Exception as error:
+        except BaseException as error:  # a panic of a library written in Rust is no Exception
             raise UnsupportedModel(f"{self.name}: {problem}: {type(error).__name__}: {error}") from error
 
 
-def _few(names: list[str]) -> str:
-    shown = ", ".join(names[:3])
-    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"  # noqa: PLR2004 - a line's worth
+def _is_module(entry: Any) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("type"), str) and isinstance(entry.get("path"), str)
 
 
 @contextlib.contextmanager

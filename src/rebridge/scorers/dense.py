@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from rebridge.errors import UnsupportedModel
+from rebridge.scorers.weights import check_finite, weight_map
 
 if TYPE_CHECKING:
     from rebridge.scorers.checkpoint import Checkpoint
@@ -22,7 +23,7 @@ _ACTIVATIONS: dict[str, type[torch.nn.Module]] = {
 }
 _DEFAULT_ACTIVATION = "torch.nn.modules.activation.Tanh"
 
-_PROJECTION = "linear.weight"
+PROJECTION = "linear.weight"
 
 
 class Dense(torch.nn.Module):
@@ -58,15 +59,15 @@ def load_dense(checkpoint: Checkpoint, folder: str, *, dtype: torch.dtype, devic
 
     config = checkpoint.read_object(f"{folder}/config.json")
     path = config.get("activation_function") or _DEFAULT_ACTIVATION
-    if path not in _ACTIVATIONS:
+    if not isinstance(path, str) or path not in _ACTIVATIONS:
         raise UnsupportedModel(
             f"{checkpoint.name}: {folder} has the unknown activation {path!r}; known are {', '.join(_ACTIVATIONS)}"
         )
     checkpoint.check_weights(f"{folder}/")
     with checkpoint.translated(f"{folder} cannot be loaded"):
         dense = Dense(config, _ACTIVATIONS[path])
-        dense.load_state_dict(load_file(checkpoint.path / folder / "model.safetensors"))
-    checkpoint.check_finite(dense)
+        dense.load_state_dict(load_file(checkpoint.file(f"{folder}/model.safetensors")))
+    check_finite(checkpoint, dense)
     return dense.eval().to(device=device, dtype=dtype)
 
 
@@ -85,19 +86,18 @@ def load_projection(checkpoint: Checkpoint, width: int, *, dtype: torch.dtype, d
     from safetensors import safe_open
 
     folder = checkpoint.transformer_folder
-    index = checkpoint.read_object(f"{folder}model.safetensors.index.json", optional=True).get("weight_map", {})
-    file = checkpoint.path / folder / index.get(_PROJECTION, "model.safetensors")
+    file = checkpoint.file(folder + weight_map(checkpoint, folder).get(PROJECTION, "model.safetensors"))
     if not file.is_file():
-        raise UnsupportedModel(f"{checkpoint.name}: no weights file has {_PROJECTION}, the projection of ColBERT")
-    with checkpoint.translated(f"{_PROJECTION} cannot be loaded"), safe_open(file, framework="pt") as weights:
-        if _PROJECTION not in weights.keys():  # noqa: SIM118 - this mapping knows no "in"
-            raise UnsupportedModel(f"{checkpoint.name}: {file} has no {_PROJECTION}, the projection of ColBERT")
-        weight = weights.get_tensor(_PROJECTION)
+        raise UnsupportedModel(f"{checkpoint.name}: no weights file has {PROJECTION}, the projection of ColBERT")
+    with checkpoint.translated(f"{PROJECTION} cannot be loaded"), safe_open(file, framework="pt") as weights:
+        if PROJECTION not in weights.keys():  # noqa: SIM118 - this mapping knows no "in"
+            raise UnsupportedModel(f"{checkpoint.name}: {file} has no {PROJECTION}, the projection of ColBERT")
+        weight = weights.get_tensor(PROJECTION)
     if weight.dim() != 2 or weight.shape[1] != width:  # noqa: PLR2004 - a matrix
         raise UnsupportedModel(
-            f"{checkpoint.name}: {_PROJECTION} has shape {tuple(weight.shape)}, but must read {width} features"
+            f"{checkpoint.name}: {PROJECTION} has shape {tuple(weight.shape)}, but must read {width} features"
         )
     linear = torch.nn.Linear(width, weight.shape[0], bias=False)
     linear.weight = torch.nn.Parameter(weight, requires_grad=False)
-    checkpoint.check_finite(linear)
+    check_finite(checkpoint, linear)
     return linear.eval().to(device=device, dtype=dtype)

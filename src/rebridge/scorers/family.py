@@ -42,6 +42,18 @@ class Family(ABC, Generic[Output]):
     def encode(self, query: str, passages: Sequence[str]) -> list[Tokens]:
         """One input per passage."""
 
+    def split(self, tokens: Tokens) -> list[Tokens]:
+        """The inputs that a passage is run in, if it does not go through the model as one.
+
+        Each takes its own place in a batch. None of them means that there is nothing to read: `Scorer.submit` gives NaN
+        for such a passage, and `Scorer.raw_scores` minus infinity.
+        """
+        return [tokens]
+
+    def join(self, outputs: Sequence[Output]) -> Output:
+        """The output for a passage that `split` gave several inputs for, from theirs, which come in any order."""
+        raise NotImplementedError(f"{type(self).__name__} splits passages, but cannot join {len(outputs)} outputs")
+
     @abstractmethod
     def forward(self, batch: Sequence[Tokens]) -> list[Output]:
         """Run the model: one output per input, not depending on the others in the batch.

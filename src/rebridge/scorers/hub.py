@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = bundled.MODEL
 
-# Only data: no pickles (*.bin, *.pt) and no code (*.py).
-_ALLOW = ("*.json", "*.txt", "*.model", "*.safetensors")
+# Only data: no pickles (*.bin, *.pt) and no code (*.py). The last one is a JSON file of ColBERT.
+_ALLOW = ("*.json", "*.txt", "*.model", "*.safetensors", "artifact.metadata")
 _IGNORE = ("onnx/*", "openvino/*", "original/*")
 
 # Seconds for the one small request that tells whether the hub can be reached.
@@ -120,12 +120,17 @@ def _from_cache(wanted: Wanted) -> Located | str:
                 revision=wanted.revision,
                 cache_dir=wanted.cache_dir,
                 local_files_only=True,
+                # As for the download: the client calls a snapshot incomplete if one of these files is not there.
                 allow_patterns=list(_ALLOW),
+                ignore_patterns=list(_IGNORE),
             )
         )
     except HFValidationError:
         return "not a name that the hub could have (owner/name)"
-    except LocalEntryNotFoundError:
+    except LocalEntryNotFoundError as error:
+        part = getattr(error, "snapshot_path", None)  # of clients from 2.0 on
+        if part is not None:
+            return f"incomplete: {part} lacks files that the hub lists for it"
         return "not there" + (f" at revision {wanted.revision}" if wanted.revision else "")
     except OSError as error:
         return f"cannot be read ({error})"
@@ -159,7 +164,8 @@ def _from_hub(wanted: Wanted) -> Located | str:
         _check_offer(wanted.model, [entry.rfilename for entry in info.siblings or ()])
         path = snapshot_download(
             wanted.model,
-            revision=info.sha,
+            # Not the commit: only for a name does the client note where the cache has it, for the next time.
+            revision=wanted.revision,
             cache_dir=wanted.cache_dir,
             token=wanted.token,
             allow_patterns=list(_ALLOW),
@@ -173,7 +179,7 @@ def _from_hub(wanted: Wanted) -> Located | str:
         return _explain(wanted, error)
     except Exception as error:  # noqa: BLE001 - the client's transport errors differ from release to release
         return f"cannot be reached ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no text'})"
-    return Located(Path(path), "hub", info.sha)
+    return Located(Path(path), "hub", Path(path).name)
 
 
 def _check_offer(model: str, files: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 import time
@@ -18,6 +19,8 @@ from rebridge.scorers.family import Family, Output
 if TYPE_CHECKING:
     from rebridge.scorers.tokens import Tokens
     from rebridge.steps import Windows
+
+logger = logging.getLogger(__name__)
 
 # A job is tokenised in chunks, so that neither memory nor the wait of other jobs grows with its size.
 _CHUNK_PASSAGES = 512
@@ -77,7 +80,7 @@ class Job(Generic[Output]):
         every_layer: bool = False,
     ) -> None:
         self.future: Future[list[tuple[float, ...]]] = Future()
-        self._family = family
+        self.family = family
         self._query = query
         self._passages = passages
         self._windows = windows
@@ -95,6 +98,8 @@ class Job(Generic[Output]):
         self._query_output: Output | None = None
         self._needs_query = False
         self._held: list[tuple[int, Output]] = []  # outputs that wait for the query's
+        self._parts: dict[int, tuple[int, list[Output]]] = {}  # of windows in several inputs: how many, outputs so far
+        self._blanks = 0  # windows in which there is nothing to read
 
     def expired(self) -> bool:
         """Settle a job that nobody waits for any more; whether there is nothing left to do."""
@@ -108,12 +113,14 @@ class Job(Generic[Output]):
     def prepare(self) -> None:
         """Tokenise until there is something to run, or everything is scored."""
         if not self._counts:
-            tokens = self._family.encode_query(self._query)
+            tokens = self.family.encode_query(self._query)
             if tokens is not None:
                 self._needs_query = True
                 self._query_input = Input(tokens, _QUERY)
         while not self._inputs and self._next < len(self._passages):
             self._read_chunk()
+        if not self._inputs and self._query_input is None and (self._open or self._needs_query):
+            raise ScorerError("the model left passages without a score")  # else the job would never end
 
     def take(self, batch: Batch[Output]) -> None:
         """Move the longest inputs that fit into the batch; the query goes first."""
@@ -142,14 +149,19 @@ class Job(Generic[Output]):
             for row, waiting in held:
                 self._score(row, waiting)
         else:
-            self._score(item.row, output, item.key)
+            count, outputs = self._parts.get(item.row, (1, []))
+            outputs.append(output)
+            if len(outputs) == count:
+                self._parts.pop(item.row, None)
+                self._score(item.row, output if count == 1 else self.family.join(outputs), item.key)
         self.finish_if_done()
 
     def finish_if_done(self) -> None:
         """Settle the job once every window has its score."""
         if self._open or self._needs_query or self._next < len(self._passages):
             return
-        if not any(math.isfinite(score) for window in self._scores for score in window):
+        blank = self._blanks == len(self._scores)
+        if not blank and not any(map(math.isfinite, chain.from_iterable(self._scores))):
             self.settle(ScorerError(f"the model gave no finite score for any of {len(self._passages)} passages"))
             return
         self.settle(None)
@@ -160,20 +172,24 @@ class Job(Generic[Output]):
             if self.settled:
                 return
             self.settled = True
-        if not self.future.set_running_or_notify_cancel():
-            return
-        if error is not None:
-            self.future.set_exception(error)
-        else:
-            scores = iter(self._scores)
-            self.future.set_result([tuple(chain.from_iterable(islice(scores, count))) for count in self._counts])
+        scores = iter(self._scores)
+        rows = [tuple(chain.from_iterable(islice(scores, count))) for count in self._counts]
+        try:
+            if not self.future.set_running_or_notify_cancel():
+                return
+            if error is not None:
+                self.future.set_exception(error)
+            else:
+                self.future.set_result(rows)
+        except BaseException:
+            logger.exception("what waits for a scorer failed")  # its own callback, or it answered the future itself
 
     def _read_chunk(self) -> None:
         texts: list[str] = []
         characters = 0
         while self._next < len(self._passages) and len(texts) < _CHUNK_PASSAGES and characters < _CHUNK_CHARACTERS:
             passage = self._passages[self._next]
-            pieces = self._family.cut(passage, self._windows) if self._windows is not None else [passage]
+            pieces = self.family.cut(passage, self._windows) if self._windows is not None else [passage]
             texts.extend(pieces)
             characters += len(passage)
             self._counts.append(len(pieces))
@@ -185,11 +201,11 @@ class Job(Generic[Output]):
 
     def _encode(self, first: int, texts: list[str]) -> list[Input]:
         """Inputs of the texts whose output is not in the store; the others are scored at once."""
-        store = self._family.store
+        store = self.family.store
         rows = range(first, first + len(texts))
         if store is None:
-            encoded = self._family.encode(self._query, texts)
-            return [Input(tokens, row) for row, tokens in zip(rows, encoded, strict=True)]
+            encoded = self.family.encode(self._query, texts)
+            return [part for row, tokens in zip(rows, encoded, strict=True) for part in self._split(tokens, row)]
         missing: list[tuple[int, str, bytes]] = []
         for row, text in zip(rows, texts, strict=True):
             key = passage_key(text)
@@ -198,14 +214,26 @@ class Job(Generic[Output]):
                 missing.append((row, text, key))
             else:
                 self._score(row, output)
-        encoded = self._family.encode(self._query, [text for _, text, _ in missing])
-        return [Input(tokens, row, key) for (row, _, key), tokens in zip(missing, encoded, strict=True)]
+        encoded = self.family.encode(self._query, [text for _, text, _ in missing])
+        pairs = zip(missing, encoded, strict=True)
+        return [part for (row, _, key), tokens in pairs for part in self._split(tokens, row, key)]
+
+    def _split(self, tokens: Tokens, row: int, key: bytes | None = None) -> list[Input]:
+        """What the model reads of a text. A text in which there is nothing to read is scored at once."""
+        parts = self.family.split(tokens)
+        if len(parts) > 1:
+            self._parts[row] = (len(parts), [])
+        elif not parts:
+            self._scores[row] = (-math.inf,) * self.family.layers if self._every_layer else (math.nan,)
+            self._blanks += 1
+            self._open -= 1
+        return [Input(part, row, key) for part in parts]
 
     def _score(self, row: int, output: Output, key: bytes | None = None) -> None:
         if self._needs_query:
             self._held.append((row, output))
             return
-        family, query = self._family, self._query_output
+        family, query = self.family, self._query_output
         scores = family.finish_layers(query, output) if self._every_layer else (family.finish(query, output),)
         self._scores[row] = tuple(score if math.isfinite(score) else math.nan for score in scores)
         self._open -= 1

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Generic
 
 from rebridge.errors import ScorerError
-from rebridge.scorers.base import Scorer
+from rebridge.scorers.base import Scorer, checked_passages
 from rebridge.scorers.batching import Worker
 from rebridge.scorers.family import Family, Output
 from rebridge.scorers.jobs import Job
@@ -31,7 +32,9 @@ class LocalScorer(Scorer, Generic[Output]):
         self.activation = family.activation
         self.layers = family.layers
         self.family = family
-        self._worker = Worker(family, token_budget)
+        self._worker: Worker[Output] = Worker(token_budget)
+        # What is still queued when nobody holds the scorer any more is computed, since somebody may hold its future.
+        weakref.finalize(self, self._worker.retire).atexit = False
 
     def submit(
         self,
@@ -44,12 +47,12 @@ class LocalScorer(Scorer, Generic[Output]):
         """Queue passages; tokenising and scoring happen in the model's own thread."""
         if windows is not None and min(windows.size, windows.stride, windows.limit) < 1:
             raise ScorerError(f"size, stride and limit of windows must be at least 1: {windows}")
-        job = Job(self.family, query, tuple(passages), windows, deadline)
+        job = Job(self.family, query, checked_passages(passages), windows, deadline)
         return self._queue(job, len(passages))
 
     def submit_layers(self, query: str, passages: Sequence[str]) -> Future[list[tuple[float, ...]]]:
         """Queue passages for the scores of every layer."""
-        job = Job(self.family, query, tuple(passages), windows=None, deadline=None, every_layer=True)
+        job = Job(self.family, query, checked_passages(passages), windows=None, deadline=None, every_layer=True)
         return self._queue(job, len(passages))
 
     def _queue(self, job: Job[Output], count: int) -> Future[list[tuple[float, ...]]]:

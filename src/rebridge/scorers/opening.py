@@ -69,7 +69,7 @@ def open_scorer(  # noqa: PLR0913 - keyword options of the public entry point
             ``max_length``: most tokens of an input, special tokens included. ``normalize``: whether the score is
             brought to 0...1. ``query_max_length`` (bge-reranker): most tokens of the query. ``method`` (bce-reranker):
             ``rerank`` or ``compute_score``. ``instruction`` (Qwen and mxbai-rerank-v2): what the model is told about
-            the task. ``cutoff_layers`` (layerwise models): after which layers to read the score.
+            the task. ``cutoff_layers`` (layerwise models): after which layer, or which several, to read the score.
             ``query_length``, ``document_length`` (ColBERT): tokens of each. ``cache_size`` (ColBERT, bi-encoders):
             bytes of passage embeddings to keep in memory, 0 for none. ``rebridge models`` lists the recipes.
 

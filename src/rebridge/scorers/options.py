@@ -31,7 +31,8 @@ def _at_least(least: int) -> Kind:
 
 
 def _is_layers(value: Any) -> bool:
-    return isinstance(value, list | tuple) and bool(value) and all(_whole(layer, 1) for layer in value)
+    layers = value if isinstance(value, list | tuple) else [value]
+    return bool(layers) and all(_whole(layer, 1) for layer in layers)
 
 
 def _is_number(value: Any) -> bool:
@@ -48,7 +49,7 @@ OPTIONS: dict[str, Kind] = {
     "query_length": _at_least(1),
     "document_length": _at_least(1),
     "cache_size": _at_least(0),
-    "cutoff_layers": Kind(_is_layers, "a list of whole numbers of at least 1"),
+    "cutoff_layers": Kind(_is_layers, "a whole number, or a list of whole numbers, of at least 1"),
     "estimated_max": Kind(_is_number, "a number"),
     "normalize": Kind(lambda value: isinstance(value, bool), "true or false"),
     **dict.fromkeys(("instruction", "method", "template", "positive", "negative"), _TEXT),

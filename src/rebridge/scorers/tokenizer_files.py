@@ -32,7 +32,7 @@ def load_tokenizer(checkpoint: Checkpoint, model: Any) -> Any:
     """The tokenizer of a checkpoint; see `Checkpoint.load_tokenizer`."""
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-    folder = checkpoint.path / checkpoint.transformer_folder
+    folder = checkpoint.file(checkpoint.transformer_folder)
     # transformers makes up an empty tokenizer where there is none.
     if not any((folder / name).is_file() for name in _VOCABULARIES):
         raise UnsupportedModel(f"{checkpoint.name}: {folder} has no tokenizer (none of {', '.join(_VOCABULARIES)})")

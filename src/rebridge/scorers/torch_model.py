@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from rebridge.errors import ConfigError
+from rebridge.errors import ConfigError, UnsupportedModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rebridge.scorers.tokens import TextEncoder, Tokens
 
 # These count positions from the padding id + 1, so that 514 positions hold 512 tokens.
-_OFFSET_POSITIONS = frozenset(
+OFFSET_POSITIONS = frozenset(
     {"roberta", "xlm-roberta", "xlm-roberta-xl", "roberta-prelayernorm", "camembert", "xmod", "mpnet", "longformer",
      "data2vec-text", "ibert", "luke", "mluke", "esm"}
 )  # fmt: skip
@@ -31,8 +31,10 @@ def position_limit(config: Any) -> int | None:
     positions = getattr(config, "max_position_embeddings", None)
     if not isinstance(positions, int) or positions < 1:
         return None
-    if config.model_type in _OFFSET_POSITIONS:
-        return positions - int(config.pad_token_id) - 1
+    if config.model_type in OFFSET_POSITIONS:
+        if not isinstance(config.pad_token_id, int):
+            raise UnsupportedModel(f"config.json has no pad_token_id, from which {config.model_type} counts positions")
+        return positions - config.pad_token_id - 1
     return positions
 
 

@@ -93,7 +93,9 @@ def load(  # noqa: PLR0913 - the recipe's settings and options
     layers = _layers(cutoff_layers, first, depth)
     with checkpoint.translated("its config.json is not that of a layerwise MiniCPM"):
         granite = _Granite(config, layers[-1])
-    model = checkpoint.load_model(granite, dtype=dtype, device=device)
+    later = "|".join(str(layer) for layer in range(layers[-1], depth))
+    unread = rf"(model\.)?layers\.({later})\." if later else ""
+    model = checkpoint.load_model(granite, dtype=dtype, device=device, unread=unread)
     tokenizer = checkpoint.load_tokenizer(model)
     heads = [
         read_rows(checkpoint, f"lm_head.{layer - first}.linear_head.weight", [0], features=model.config.hidden_size)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from rebridge.errors import UnsupportedModel
+from rebridge.scorers.weights import weight_map
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -114,10 +115,9 @@ def tensor_files(checkpoint: Checkpoint) -> dict[str, Path]:
 
     folder = checkpoint.transformer_folder
     checkpoint.check_weights(folder)
-    directory = checkpoint.path / folder
-    index = checkpoint.read_object(f"{folder}model.safetensors.index.json", optional=True)
-    if index:
-        return {str(name): directory / str(file) for name, file in index.get("weight_map", {}).items()}
-    single = directory / "model.safetensors"
+    places = weight_map(checkpoint, folder)
+    if places:
+        return {name: checkpoint.file(folder + file) for name, file in places.items()}
+    single = checkpoint.file(folder + "model.safetensors")
     with checkpoint.translated("its weights cannot be loaded"), safe_open(single, framework="pt") as weights:
         return dict.fromkeys(map(str, weights.keys()), single)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,21 +24,14 @@ _MOST_CHARACTERS = 128_000
 _LEAST_ROOM = 101
 _OVERLAP = 80
 
-# The raw score of a passage without tokens. Its sigmoid is 0 in double precision; the official code drops or refuses
-# such a passage, and its LangChain wrapper scores it 0.
-_NOTHING = -1000.0
-
-# Windows that go through the model at once: a passage of 128,000 characters has about 80.
-_ROWS = 16
-
 _METHODS = ("rerank", "compute_score")
 
 
 class WindowedCrossEncoder(CrossEncoder):
-    """Raw score: the highest logit of a passage's windows.
+    """Raw score: the highest logit of a passage's windows. A passage without tokens has none, and so no score.
 
-    An input is ``<s> query </s> </s> passage </s>`` of any length, with types 0 for what stands in each window, and 1
-    for the passage.
+    What is cut into windows is ``<s> query </s> </s> passage </s>`` of any length, with types 0 for what stands in
+    each window, and 1 for the passage.
 
     Source: BCEmbedding 0.1.5, BCEmbedding/models/utils.py, `reranker_tokenize_preproc`.
 
@@ -67,18 +59,12 @@ class WindowedCrossEncoder(CrossEncoder):
             inputs.append(Tokens(np.concatenate((head, ids, tail)), types))
         return inputs
 
-    def forward(self, batch: Sequence[Tokens]) -> list[float]:
-        """One logit per input: that of its best window."""
-        cut = [self._windows(tokens) for tokens in batch]
-        rows = [window for windows in cut for window in windows]
-        logits: list[float] = []
-        for first in range(0, len(rows), _ROWS):
-            logits += super().forward(rows[first : first + _ROWS])
-        left = iter(logits)
-        return [max(islice(left, len(windows)), default=_NOTHING) for windows in cut]
+    def split(self, tokens: Tokens) -> list[Tokens]:
+        """Windows of at most 512 tokens that cover the passage.
 
-    def _windows(self, tokens: Tokens) -> list[Tokens]:
-        """Inputs of at most 512 tokens that cover the passage; none for a passage without tokens."""
+        There is none for a passage without tokens: the official code drops or refuses it, and its LangChain wrapper
+        gives it the score 0.
+        """
         inside = tokens.types == 1
         passage = tokens.ids[inside]
         head, tail = tokens.ids[~inside][:-1], tokens.ids[-1:]
@@ -86,6 +72,10 @@ class WindowedCrossEncoder(CrossEncoder):
         step = room - min(_OVERLAP, room // 4)
         starts = range(0, max(len(passage) - room, 0) + step, step) if len(passage) else ()
         return [Tokens(np.concatenate((head, passage[start : start + room], tail))) for start in starts]
+
+    def join(self, outputs: Sequence[float]) -> float:
+        """The logit of the best window; NaN if one of them is."""
+        return float(np.max(outputs))
 
 
 def load(

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from rebridge.errors import UnsupportedModel
 from rebridge.scorers.family import Family
+from rebridge.scorers.settings import Settings
 from rebridge.scorers.tokens import TextEncoder, Tokens
-from rebridge.scorers.torch_model import TorchModel, choose_max_length
+from rebridge.scorers.torch_model import OFFSET_POSITIONS, TorchModel, choose_max_length
 
 if TYPE_CHECKING:
     from rebridge.scorers.base import Activation
@@ -85,14 +86,20 @@ def load(  # noqa: PLR0913 - where to put the model, and the options
         normalize: whether the score is the sigmoid of the logit; None for what the checkpoint says.
 
     Raises:
-        UnsupportedModel: if it has more than two labels, an unknown activation or an unknown architecture.
+        UnsupportedModel: if it has more than two labels, an unknown activation or architecture, or a damaged setting.
     """
     model, tokenizer, labels = load_classifier(checkpoint, device=device, dtype=dtype)
     text = TextEncoder(tokenizer, choose_max_length(model.config, tokenizer, max_length, saved=default_max_length))
+    prompt = _saved_prompt(checkpoint)
+
+    def encode(query: str, passages: Sequence[str]) -> list[Tokens]:
+        return text.pairs(prompt + query, passages)
+
     return CrossEncoder(
         TorchModel(model, text, device),
         label=_RELEVANT if labels == _MOST_LABELS else 0,
         activation=_saved_activation(checkpoint, labels) if normalize is None else sigmoid_if(normalize),
+        encode=encode,
     )
 
 
@@ -122,12 +129,30 @@ def load_classifier(checkpoint: Checkpoint, *, device: Any, dtype: Any, labels: 
         raise UnsupportedModel(f"{checkpoint.name}: has {found} labels; this recipe is for {labels}")
     if found > _MOST_LABELS:
         raise UnsupportedModel(f"{checkpoint.name}: has {found} labels; a reranker has 1, or 2 (irrelevant, relevant)")
-    return model, checkpoint.load_tokenizer(model), found
+    tokenizer = checkpoint.load_tokenizer(model)
+    _agree_on_padding(model.config, tokenizer)
+    return model, tokenizer, found
+
+
+def _agree_on_padding(config: Any, tokenizer: Any) -> None:
+    """Pad with the id by which the model knows padding: a decoder looks for the last token that is another one."""
+    if config.model_type in OFFSET_POSITIONS:
+        return
+    if isinstance(config.pad_token_id, int) and 0 <= config.pad_token_id < len(tokenizer):
+        tokenizer.pad_token_id = config.pad_token_id
+    else:
+        config.pad_token_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
 
 
 def sigmoid_if(normalize: bool) -> Activation:  # noqa: FBT001 - the option's value
     """The activation that the option ``normalize`` asks for."""
     return "sigmoid" if normalize else "identity"
+
+
+def _saved_prompt(checkpoint: Checkpoint) -> str:
+    """What sentence-transformers puts before every query of this model; empty if nothing."""
+    settings = Settings(checkpoint, "config_sentence_transformers.json")
+    return settings.prompt(settings.get("default_prompt_name", ""))
 
 
 def _saved_activation(checkpoint: Checkpoint, labels: int) -> Activation:

@@ -10,7 +10,7 @@ import torch
 
 from rebridge.errors import UnsupportedModel
 from rebridge.scorers.cache import EmbeddingCache
-from rebridge.scorers.dense import load_dense, load_projection
+from rebridge.scorers.dense import PROJECTION, load_dense, load_projection
 from rebridge.scorers.family import Family
 from rebridge.scorers.late_interaction.rules import sides
 from rebridge.scorers.late_interaction.text import MarkedTokens, SideEncoder
@@ -135,8 +135,8 @@ def load(  # noqa: PLR0913 - the recipe's options
     """
     from transformers import AutoModel
 
-    # Nobody reads the pooler, so many checkpoints come without it.
-    model = checkpoint.load_model(AutoModel, dtype=dtype, device=device, optional=("pooler.",))
+    # Nobody reads the pooler, so many checkpoints come without it; the projection is read for itself.
+    model = checkpoint.load_model(AutoModel, dtype=dtype, device=device, optional=r"pooler\.", unread=PROJECTION)
     project = _projection(checkpoint, model.config, dtype=dtype, device=device)
     tokenizer = checkpoint.load_tokenizer(model)
     query, document = sides(

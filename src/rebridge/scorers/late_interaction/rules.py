@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import string
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from rebridge.errors import ConfigError, UnsupportedModel
 from rebridge.scorers.late_interaction.text import Side
+from rebridge.scorers.settings import Settings
 from rebridge.scorers.torch_model import position_limit
 
 if TYPE_CHECKING:
     from rebridge.scorers.checkpoint import Checkpoint
 
-Value = TypeVar("Value")
-
 # What PyLate takes where a checkpoint does not say.
 _QUERY_LENGTH, _DOCUMENT_LENGTH = 32, 180
 _PUNCTUATION = tuple(string.punctuation)
+
+# Where Stanford's layout says everything.
+_METADATA = "artifact.metadata"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +51,17 @@ class Rules:
     lower_case: bool = False
 
 
-def read_rules(checkpoint: Checkpoint) -> Rules:
+def read_rules(checkpoint: Checkpoint, *, lengths_given: bool = False) -> Rules:
     """The rules in the checkpoint's files.
 
+    Args:
+        checkpoint: where to read them.
+        lengths_given: whether the user says how long both sides may be.
+
     Raises:
-        UnsupportedModel: if a value is of the wrong type.
+        UnsupportedModel: if a value is of the wrong type, or nothing says how long texts may be.
     """
-    return _pylate(checkpoint) if "Dense" in checkpoint.module_types else _stanford(checkpoint)
+    return _pylate(checkpoint) if "Dense" in checkpoint.module_types else _stanford(checkpoint, lengths_given)
 
 
 def sides(
@@ -71,10 +77,10 @@ def sides(
         document_length: the same for documents.
 
     Raises:
-        UnsupportedModel: if the tokenizer lacks a token that the rules name, or a length cannot work.
+        UnsupportedModel: if the rules are incomplete, the tokenizer lacks a token of theirs, or a length cannot work.
         ConfigError: if a length that the user asked for cannot work.
     """
-    rules = read_rules(checkpoint)
+    rules = read_rules(checkpoint, lengths_given=query_length is not None and document_length is not None)
     least = int(tokenizer.num_special_tokens_to_add(pair=False)) + 2  # the marker and a token of the text
     most = position_limit(config)
     query = Side(
@@ -96,17 +102,16 @@ def sides(
 
 
 def _pylate(checkpoint: Checkpoint) -> Rules:
-    settings = _Settings(checkpoint, "config_sentence_transformers.json")
-    transformer = _Settings(checkpoint, checkpoint.transformer_folder + "sentence_bert_config.json")
+    settings = Settings(checkpoint, "config_sentence_transformers.json")
+    transformer = Settings(checkpoint, checkpoint.transformer_folder + "sentence_bert_config.json")
     query_marker = settings.get("query_prefix", "[Q] ")
     document_marker = settings.get("document_prefix", "[D] ")
-    prompts: dict[str, Any] = settings.get("prompts", {})
     return Rules(
         query_marker=query_marker,
         document_marker=document_marker,
         # Saved by sentence-transformers, a prompt repeats the marker.
-        query_prompt=str(prompts.get("query") or "").removeprefix(query_marker),
-        document_prompt=str(prompts.get("document") or "").removeprefix(document_marker),
+        query_prompt=settings.prompt("query").removeprefix(query_marker),
+        document_prompt=settings.prompt("document").removeprefix(document_marker),
         query_length=settings.get("query_length", _QUERY_LENGTH),
         document_length=settings.get("document_length", _DOCUMENT_LENGTH),
         expand=settings.get("do_query_expansion", True),
@@ -116,8 +121,13 @@ def _pylate(checkpoint: Checkpoint) -> Rules:
     )
 
 
-def _stanford(checkpoint: Checkpoint) -> Rules:
-    settings = _Settings(checkpoint, "artifact.metadata")
+def _stanford(checkpoint: Checkpoint, lengths_given: bool) -> Rules:  # noqa: FBT001 - see read_rules
+    if not lengths_given and not checkpoint.file(_METADATA).is_file():
+        raise UnsupportedModel(
+            f"{checkpoint.name}: {_METADATA} is missing, which says how long texts may be; download it from where the "
+            f"model comes from, or give both query_length and document_length"
+        )
+    settings = Settings(checkpoint, _METADATA)
     return Rules(
         query_marker=settings.get("query_token_id", "[unused0]"),
         document_marker=settings.get("doc_token_id", "[unused1]"),
@@ -127,23 +137,6 @@ def _stanford(checkpoint: Checkpoint) -> Rules:
         attend=settings.get("attend_to_mask_tokens", False),
         skiplist=_PUNCTUATION if settings.get("mask_punctuation", True) else (),
     )
-
-
-class _Settings:
-    """A JSON file of settings that may be missing, as may every setting in it."""
-
-    def __init__(self, checkpoint: Checkpoint, file: str) -> None:
-        self._where = f"{checkpoint.name}: {file}"
-        self._content = checkpoint.read_object(file, optional=True)
-
-    def get(self, key: str, default: Value) -> Value:
-        """The setting, of the default's type."""
-        value = self._content.get(key)
-        if value is None:
-            return default
-        if type(value) is not type(default):
-            raise UnsupportedModel(f"{self._where}: {key} must be of type {type(default).__name__}, not {value!r}")
-        return value
 
 
 def _length(  # noqa: PLR0913, PLR0917 - one check for both sides

@@ -47,7 +47,7 @@ def recipe_of(model: str) -> Recipe | None:
 def choose(checkpoint: Checkpoint, name: str | None = None) -> Choice:
     """The recipe that is named, else by the model's name on the hub, else by traces of that name, else by its config.
 
-    The last two are assumptions, which are logged.
+    The last two are assumptions, which are logged as warnings.
 
     Raises:
         ConfigError: if there is no recipe of that name, or it is for another kind of model.
@@ -61,7 +61,7 @@ def choose(checkpoint: Checkpoint, name: str | None = None) -> Choice:
     choice = _by_trace(checkpoint) or _by_config(checkpoint)
     if choice is None:
         raise UnsupportedModel(_unsupported(checkpoint))
-    _log.info(
+    _log.warning(
         "%s: scored by the recipe %r (%s), because %s%s",
         checkpoint.name, choice.recipe.name, choice.recipe.describes, choice.reason, _others(checkpoint, choice.recipe),
     )  # fmt: skip

@@ -8,8 +8,6 @@ from rebridge.scorers.causal.prompts import ChatTexts, PairTexts
 from rebridge.scorers.recipes.recipe import Recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from rebridge.scorers.checkpoint import Checkpoint
 
 # Source: mxbai-rerank 0.1.6, mxbai_rerank_v2.py.
@@ -45,42 +43,27 @@ _QWEN3 = ChatTexts(
 )
 
 
-def _published(architecture: str, *sizes: tuple[int, int]) -> Callable[[Checkpoint], bool]:
-    """Whether a checkpoint has the size of a published reranker, as (layers, features).
-
-    Other language models share its architecture, so an unknown size is more likely one of them, and is not guessed at.
-    """
-
-    def matches(checkpoint: Checkpoint) -> bool:
-        config = checkpoint.config
-        size = (config.get("num_hidden_layers"), config.get("hidden_size"))
-        return checkpoint.architecture == architecture and size in sizes and not _embeds(checkpoint)
-
-    return matches
-
-
 def _embeds(checkpoint: Checkpoint) -> bool:
     """Models that sentence-transformers made embeddings of keep the architecture's name."""
     return "Pooling" in checkpoint.module_types
 
 
+# Chat models have the architectures and the very sizes of these rerankers, so that only a name tells them apart.
 RECIPES = (
     Recipe(
         name="mxbai-rerank-v2",
-        describes="Qwen2 that answers 1 or 0 (sizes of base-v2 and large-v2; name the recipe for other sizes)",
+        describes="Qwen2 that answers 1 or 0 (chat models look alike: name the recipe for a copy)",
         loader="rebridge.scorers.causal.loading:load_mxbai",
         models=("mixedbread-ai/mxbai-rerank-base-v2", "mixedbread-ai/mxbai-rerank-large-v2"),
-        matches=_published("Qwen2ForCausalLM", (24, 896), (28, 1536)),
         architectures=("Qwen2ForCausalLM",),
         settings={"texts": _MXBAI, "estimated_maxima": {"mixedbread-ai/mxbai-rerank-base-v2": 9.0, "": 12.0}},
         options=frozenset({"max_length", "instruction", "normalize", "estimated_max"}),
     ),
     Recipe(
         name="bge-reranker-gemma",
-        describes="Gemma that answers Yes (size of bge-reranker-v2-gemma; name the recipe for other sizes)",
+        describes="Gemma that answers Yes (chat models look alike: name the recipe for a copy)",
         loader="rebridge.scorers.causal.loading:load_bge",
         models=("BAAI/bge-reranker-v2-gemma",),
-        matches=_published("GemmaForCausalLM", (18, 2048)),
         architectures=("GemmaForCausalLM",),
         settings={"texts": _GEMMA},
         options=frozenset({"max_length", "query_max_length", "normalize"}),
@@ -97,10 +80,9 @@ RECIPES = (
     ),
     Recipe(
         name="qwen3-reranker",
-        describes="Qwen3 that answers yes or no (sizes of 0.6B, 4B and 8B; name the recipe for other sizes)",
+        describes="Qwen3 that answers yes or no (chat models look alike: name the recipe for a copy)",
         loader="rebridge.scorers.causal.loading:load_qwen3",
         models=("Qwen/Qwen3-Reranker-0.6B", "Qwen/Qwen3-Reranker-4B", "Qwen/Qwen3-Reranker-8B"),
-        matches=_published("Qwen3ForCausalLM", (28, 1024), (36, 2560), (36, 4096)),
         architectures=("Qwen3ForCausalLM",),
         settings={
             "texts": _QWEN3,

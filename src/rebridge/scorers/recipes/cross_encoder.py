@@ -8,6 +8,8 @@ from rebridge.scorers.recipes import causal
 from rebridge.scorers.recipes.recipe import Recipe
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rebridge.scorers.checkpoint import Checkpoint
 
 _LOADER = "rebridge.scorers.cross_encoder.family:load"
@@ -17,11 +19,15 @@ _QWEN3 = ("Qwen3ForSequenceClassification",)
 _ASKED_AS = {recipe.name: recipe.settings for recipe in causal.RECIPES}
 
 
-def _is_mxbai(checkpoint: Checkpoint) -> bool:
-    """One label and nothing saved by sentence-transformers, which would otherwise say how to score."""
-    config = checkpoint.config
-    one = len(config.get("id2label") or {}) == 1 or config.get("num_labels") == 1
-    return checkpoint.architecture in _DEBERTA and one and checkpoint.saved_activation is None
+def _plain(architectures: tuple[str, ...]) -> Callable[[Checkpoint], bool]:
+    """Whether a checkpoint has one label, and nothing saved by sentence-transformers, which would say how to score."""
+
+    def matches(checkpoint: Checkpoint) -> bool:
+        config = checkpoint.config
+        one = len(config.get("id2label") or ()) == 1 or config.get("num_labels") == 1
+        return checkpoint.architecture in architectures and one and checkpoint.saved_activation is None
+
+    return matches
 
 
 # XLM-R models look alike, so that no recipe of theirs matches by configuration.
@@ -35,7 +41,7 @@ RECIPES = (
             "mixedbread-ai/mxbai-rerank-base-v1",
             "mixedbread-ai/mxbai-rerank-large-v1",
         ),
-        matches=_is_mxbai,
+        matches=_plain(_DEBERTA),
         architectures=_DEBERTA,
         settings={"default_max_length": 512, "normalize": True},
         options=frozenset({"max_length", "normalize"}),
@@ -70,7 +76,7 @@ RECIPES = (
         describes="Qwen3-Reranker with one label, sigmoid, texts set into its chat with an instruction",
         loader="rebridge.scorers.cross_encoder.qwen:load",
         models=("tomaarsen/Qwen3-Reranker-0.6B-seq-cls",),
-        matches=lambda checkpoint: checkpoint.architecture in _QWEN3,
+        matches=_plain(_QWEN3),
         architectures=_QWEN3,
         settings=_ASKED_AS["qwen3-reranker"],
         options=frozenset({"max_length", "instruction", "normalize"}),
