@@ -9,7 +9,8 @@ import jsonschema
 import pytest
 import yaml
 
-from rebridge.config import PipelineConfig, available, config_path, json_schema, load_config
+from rebridge.config import PipelineConfig, json_schema
+from rebridge.config_files import available, config_path, load_config
 from rebridge.errors import ConfigError
 
 pytest.importorskip("tantivy", reason="the files under test name the embedded engine: pip install 'rebridge[embedded]'")

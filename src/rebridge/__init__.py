@@ -6,7 +6,8 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rebridge.config import PipelineConfig, load_config
+    from rebridge.config import PipelineConfig
+    from rebridge.config_files import load_config
     from rebridge.errors import (
         BadReply,
         ConfigError,
@@ -38,7 +39,7 @@ _PUBLIC = {
     "ScorerError": "rebridge.errors",
     "Searcher": "rebridge.searcher",
     "UnsupportedModel": "rebridge.errors",
-    "load_config": "rebridge.config",
+    "load_config": "rebridge.config_files",
     "open_scorer": "rebridge.scorers",
 }
 

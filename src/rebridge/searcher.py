@@ -9,7 +9,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from rebridge.config import PipelineConfig, load_config
+from rebridge.config import PipelineConfig
+from rebridge.config_files import load_config
 from rebridge.drivers import run, run_async
 from rebridge.errors import ScorerError
 from rebridge.flow import Outcome, first_stage_flow, rerank_flow

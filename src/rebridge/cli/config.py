@@ -28,7 +28,7 @@ def check(
       rebridge config check
       rebridge config check docs --configs /etc/rebridge
     """
-    from rebridge.config import available, load_config
+    from rebridge.config_files import available, load_config
     from rebridge.errors import ConfigError, MissingExtra
 
     failed = False
@@ -62,7 +62,7 @@ def show(
     """
     import yaml
 
-    from rebridge.config import config_path, load_config
+    from rebridge.config_files import config_path, load_config
 
     config = load_config(index, configs)
     say(f"# {config_path(index, configs)}")

@@ -42,7 +42,7 @@ def demo(
       rebridge demo
       rebridge demo "read a csv file into dictionaries"
     """
-    from rebridge.config import load_config
+    from rebridge.config_files import load_config
     from rebridge.searcher import Searcher
 
     started = time.monotonic()

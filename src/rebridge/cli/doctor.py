@@ -115,7 +115,7 @@ def _model() -> list[Finding]:
 
 
 def _pipelines(folder: Path | None) -> list[Finding]:
-    from rebridge.config import available
+    from rebridge.config_files import available
 
     known = available(folder)
     if not known:
@@ -124,7 +124,7 @@ def _pipelines(folder: Path | None) -> list[Finding]:
 
 
 def _pipeline(index: str, folder: Path | None) -> Finding:
-    from rebridge.config import load_config
+    from rebridge.config_files import load_config
     from rebridge.errors import RebridgeError
     from rebridge.scorers.hub import locate
     from rebridge.searcher import Searcher

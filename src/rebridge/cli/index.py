@@ -90,7 +90,7 @@ def _open(
     index: str, source: Path, id_field: str | None, configs: Path | None
 ) -> Iterator[tuple[PipelineConfig, Searcher]]:
     """The index and its pipeline; a new pipeline file is written if there is none, and kept if it works."""
-    from rebridge.config import available, configs_folder, load_config
+    from rebridge.config_files import available, configs_folder, load_config
     from rebridge.errors import RebridgeError
     from rebridge.searcher import Searcher
 
