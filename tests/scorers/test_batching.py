@@ -353,3 +353,25 @@ def test_interpreter_ends_with_work_left() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], timeout=WAIT, capture_output=True, check=False)  # noqa: S603 - our own program
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+class Kept(dict[bytes, Any]):
+    """A store in a dictionary."""
+
+    def put(self, key: bytes, output: Any) -> None:
+        self[key] = output
+
+
+def test_passages_in_flight_are_run_once(make: Callable[..., tuple[LocalScorer[Any], Fake]]) -> None:
+    """Searches over the same hits at the same time run each passage once where its output can be kept."""
+    scorer, family = make(6, apart=True)
+    family.store = Kept()
+    first = busy(scorer, family)
+    passages = ["aaaaaa", "bbbbbb", "cccccc", "dddddd"]
+    futures = [scorer.submit(query, passages) for query in ("q", "r", "s")]
+    family.gate.set()
+    for query, future in zip(("q", "r", "s"), futures, strict=True):
+        assert future.result(WAIT) == [(value(query, passage),) for passage in passages]
+    first.result(WAIT)
+    run = [length for batch in family.batches for length in batch if length == len(passages[0])]
+    assert len(run) == len(passages)

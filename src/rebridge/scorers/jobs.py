@@ -117,6 +117,8 @@ class Job(Generic[Output]):
             if tokens is not None:
                 self._needs_query = True
                 self._query_input = Input(tokens, _QUERY)
+        # Another job may have had the same passages run since these were read.
+        self._inputs = [item for item in self._inputs if not self._answered(item)]
         while not self._inputs and self._next < len(self._passages):
             self._read_chunk()
         if not self._inputs and self._query_input is None and (self._open or self._needs_query):
@@ -217,6 +219,14 @@ class Job(Generic[Output]):
         encoded = self.family.encode(self._query, [text for _, text, _ in missing])
         pairs = zip(missing, encoded, strict=True)
         return [part for (row, _, key), tokens in pairs for part in self._split(tokens, row, key)]
+
+    def _answered(self, item: Input) -> bool:
+        """Score an input whose output has come into the store; whether it had."""
+        output = self.family.store.get(item.key) if self.family.store is not None and item.key is not None else None
+        if output is None:
+            return False
+        self._score(item.row, output)
+        return True
 
     def _split(self, tokens: Tokens, row: int, key: bytes | None = None) -> list[Input]:
         """What the model reads of a text. A text in which there is nothing to read is scored at once."""
