@@ -118,7 +118,7 @@ def test_no_network_fails_fast(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     ("kind", "status", "message"),
     [
-        ("GatedRepoError", 403, "hub: gated: accept the terms at https://huggingface.co/acme/ranker"),
+        ("GatedRepoError", 403, "hub: gated: accept the terms on the page of acme/ranker at the hub"),
         ("RepositoryNotFoundError", 404, "hub: no such model: check the spelling"),
         ("RevisionNotFoundError", 404, "its revision main does not"),
         ("DisabledRepoError", 403, "disabled"),

@@ -199,7 +199,7 @@ def _explain(wanted: Wanted, error: Exception) -> str:
     status = getattr(getattr(error, "response", None), "status_code", None)
     if isinstance(error, GatedRepoError):
         return (
-            f"gated: accept the terms at https://huggingface.co/{wanted.model}, then pass token=... or `hf auth login`"
+            f"gated: accept the terms on the page of {wanted.model} at the hub, then pass token=... or `hf auth login`"
         )
     if isinstance(error, DisabledRepoError):
         return "disabled by the hub"
