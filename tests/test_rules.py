@@ -156,7 +156,7 @@ def test_fails_open(scorer: FakeScorer, drive: Any, caplog: pytest.LogCaptureFix
         outcome = drive(rerank_flow({"query": "q"}, PIPELINE), where.search, scorer)
     assert [(hit["id"], hit["score"]) for hit in outcome.reply["hits"]] == [("d1", 3), ("d2", 2), ("d0", 1)]
     assert (outcome.summary.status, outcome.summary.reason) == ("degraded", "scorer_failed")
-    assert outcome.reply["rerank"]["status"] == "degraded"
+    assert outcome.reply["_rerank"]["status"] == "degraded"
     assert "docs: first-stage order" in caplog.text
 
 
@@ -165,7 +165,7 @@ def test_a_degraded_reply_always_says_so(annotate: Any) -> None:
     """However little a reply is to say, that it is degraded stands in it; what failed inside does not."""
     scorer = FakeScorer(error=ScorerError("no /secret/path"))
     outcome = search(engine([1, 2]), scorer, replace(PIPELINE, annotate=annotate))
-    assert outcome.reply["rerank"]["status"] == "degraded"
+    assert outcome.reply["_rerank"]["status"] == "degraded"
     assert "secret" not in str(outcome.reply)
     assert outcome.summary.detail == "no /secret/path"
 
@@ -230,7 +230,7 @@ def test_bypass(request_: dict[str, Any], reason: str, drive: Any) -> None:
     assert where.requests == [request_]
     assert scorer.calls == []
     assert (outcome.summary.status, outcome.summary.reason) == ("bypassed", reason)
-    assert {k: v for k, v in outcome.reply.items() if k != "rerank"} == engine([1, 2]).search(request_)
+    assert {k: v for k, v in outcome.reply.items() if k != "_rerank"} == engine([1, 2]).search(request_)
 
 
 @pytest.mark.parametrize("text", [None, "", "  \n", [], {}, b"bytes"])
@@ -282,15 +282,15 @@ def test_raw_scores_stay_visible() -> None:
     pipeline = replace(PIPELINE, fusion=Fusion(rerank_normaliser="sigmoid"))
     outcome = search(engine([2, 1]), FakeScorer({"d0": 80.0, "d1": 90.0}), pipeline)
     assert [hit.rerank_score for hit in outcome.page] == [80.0, 90.0]
-    assert outcome.reply["hits"][0]["rerank"] == {"rank": 1, "rerank_score": 80.0}
+    assert outcome.reply["hits"][0]["_rerank"]["rerank_score"] == 80.0
 
 
 @pytest.mark.parametrize("annotate", ["none", "summary", "full"])
 def test_annotations_are_a_choice(annotate: Any) -> None:
     """A reply says nothing, a summary, or all of it."""
     reply = search(engine([2, 1]), FakeScorer(), replace(PIPELINE, annotate=annotate)).reply
-    assert ("rerank" in reply) == (annotate != "none")
-    assert ("rerank" in reply["hits"][0]) == (annotate == "full")
+    assert ("_rerank" in reply) == (annotate != "none")
+    assert ("_rerank" in reply["hits"][0]) == (annotate == "full")
 
 
 def test_no_hits() -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from pydantic import BaseModel
 
+from rebridge import notes
 from rebridge.errors import BadReply
 from rebridge.models import Candidate, PagePlan, RankedHit, SearchRequest, Summary
 from rebridge_tantivy.documents import pick
@@ -65,29 +65,30 @@ class TantivyConnector:
             for position, hit in enumerate(_hits(reply))
         ]
 
-    def render(self, request: NativeRequest, reply: NativeReply, page: Sequence[RankedHit]) -> NativeReply:
-        """A copy of the reply with exactly these hits and scores; all else as it was.
+    def refusal(self, answer: NativeReply | Exception) -> str | None:
+        """The embedded engine has no limits: what fails for a window fails for a page."""
+        del answer
+        return None
 
-        ``max_score`` is the engine's own if no score was changed, else the best score of the page: on the first page
-        that is the best of all, and on a later one nothing better is known.
-        """
+    def render(
+        self, request: NativeRequest, reply: NativeReply, page: Sequence[RankedHit], best: float | None
+    ) -> NativeReply:
+        """A copy of the reply with exactly these hits and scores; all else as it was."""
         hits = _hits(reply)
         keep = request.get("source", True)
         rendered = [
             _with_source({**hits[ranked.candidate.position], "_score": ranked.score}, keep=keep) for ranked in page
         ]
-        changed = any(ranked.score != ranked.candidate.score for ranked in page)
-        best = max((ranked.score for ranked in page), default=None)
-        changes = {"hits": rendered, **({"max_score": best} if changed or not page else {})}
-        return {**reply, "hits": {**reply["hits"], **changes}}
+        top = {} if best is None else {"max_score": best}
+        return {**reply, "hits": {**reply["hits"], "hits": rendered, **top}}
 
     def annotate(self, reply: NativeReply, summary: Summary, page: Sequence[RankedHit]) -> NativeReply:
         """A copy of the reply with ``_rerank`` in it: the summary, and on each hit of ``page`` its scores and ranks."""
-        told = {key: value for key, value in asdict(summary).items() if value is not None}
+        told = notes.of_summary(summary)
         if not page:
-            return {**reply, "_rerank": told} if isinstance(reply, Mapping) else reply
-        hits = [{**hit, "_rerank": _note(ranked)} for hit, ranked in zip(_hits(reply), page, strict=True)]
-        return {**reply, "hits": {**reply["hits"], "hits": hits}, "_rerank": told}
+            return {**reply, notes.KEY: told} if isinstance(reply, Mapping) else reply
+        hits = [{**hit, notes.KEY: notes.of_hit(ranked)} for hit, ranked in zip(_hits(reply), page, strict=True)]
+        return {**reply, "hits": {**reply["hits"], "hits": hits}, notes.KEY: told}
 
     def request(
         self, text: str, *, fields: Mapping[str, float], offset: int, size: int, filters: Mapping[str, Any]
@@ -123,17 +124,6 @@ def _with_source(hit: dict[str, Any], *, keep: bool | Sequence[str]) -> dict[str
     elif keep is not True:
         hit["_source"] = pick(hit["_source"], keep)
     return hit
-
-
-def _note(ranked: RankedHit) -> dict[str, Any]:
-    return {
-        "rank": ranked.rank,
-        "first_stage_rank": ranked.candidate.rank,
-        "first_stage_score": ranked.candidate.score,
-        "rerank_score": ranked.rerank_score,
-        "windows": list(ranked.windows),
-        "flags": list(ranked.flags),
-    }
 
 
 CONNECTOR = TantivyConnector()

@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from rebridge import connector as connectors
 from rebridge.errors import MissingExtra
 from rebridge.fusion import Fusion
+from rebridge.models import Doubt
 from rebridge.passages import PassageTemplate
 from rebridge.pipeline import Annotate, OnError, Pipeline
+from rebridge.query_path import QueryPath
 from rebridge.scorers import DEFAULT_MODEL
 
 
@@ -70,6 +72,10 @@ class PipelineConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", title="rebridge pipeline")
 
     connector: ConnectorSection = ConnectorSection()
+    also: Annotated[
+        list[str],
+        Field(description="Other names of the index in requests: aliases, data streams, patterns with * and ?."),
+    ] = []
     query_fields: Annotated[
         dict[str, Annotated[float, Field(gt=0)]],
         Field(min_length=1, description="Fields that plain words are searched in, with weights."),
@@ -83,9 +89,23 @@ class PipelineConfig(BaseModel):
     min_rerank_score: Annotated[
         float | None, Field(allow_inf_nan=False, description="Remove hits with a lower raw model score.")
     ] = None
+    query_path: Annotated[
+        str | None, Field(description="JSONPath to the words for the model, for requests in which they are not found.")
+    ] = None
+    rerank_also: Annotated[
+        frozenset[Doubt],
+        Field(description="Rerank these too: sorted by score with a tie-breaker; only exact values; only filters."),
+    ] = frozenset()
     annotate: Annotated[
         Annotate, Field(description="How much the reply says about what was done; a degraded one always says so.")
     ] = "summary"
+
+    @field_validator("query_path")
+    @classmethod
+    def _checked_path(cls, path: str | None) -> str | None:
+        if path is not None:
+            QueryPath(path)
+        return path
 
     def connector_settings(self, index: str) -> Any:
         """The connector's own keys, validated by the connector; ``index`` is the index unless a key says otherwise.
@@ -109,6 +129,8 @@ class PipelineConfig(BaseModel):
             on_error=self.on_error,
             deadline_s=None if self.deadline_ms is None else self.deadline_ms / 1000,
             min_rerank_score=self.min_rerank_score,
+            query_path=None if self.query_path is None else QueryPath(self.query_path),
+            rerank_also=self.rerank_also,
             annotate=self.annotate,
         )
 

@@ -89,10 +89,19 @@ class Connector(Protocol[RequestT, ReplyT]):
             BadReply: if this is not a search reply.
         """
 
-    def render(self, request: RequestT, reply: ReplyT, page: Sequence[RankedHit]) -> ReplyT:
+    def refusal(self, answer: ReplyT | Exception) -> str | None:
+        """Why the answer to a widened request may not be what the user's own request would have got, in a word.
+
+        ``window_refused`` for an error that the size or the added fields may have caused, ``shard_failures`` for a
+        reply that lacks a part of the index; None for a sound reply, and for any error that has another cause. The
+        user's own request is sent then, and its answer stands.
+        """
+
+    def render(self, request: RequestT, reply: ReplyT, page: Sequence[RankedHit], best: float | None) -> ReplyT:
         """A copy of the reply with exactly these hits and scores; all else as it was.
 
-        ``request`` is the user's own: fields that only `widen` asked for are removed again.
+        ``request`` is the user's own: fields that only `widen` asked for are removed again. ``best`` is the highest
+        final score of all hits, for engines that tell it; None if the engine's own scores stand.
         """
 
     def annotate(self, reply: ReplyT, summary: Summary, page: Sequence[RankedHit]) -> ReplyT:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from rebridge import fusion
-from rebridge.errors import NoPassages, ScorerError
+from rebridge.errors import ConnectorError, NoPassages, ScorerError
 from rebridge.models import Candidate, PagePlan, RankedHit, SearchRequest, Summary
 from rebridge.passages import Passage
 from rebridge.pipeline import Pipeline
@@ -86,18 +86,23 @@ def rerank_flow(request: Any, pipeline: Pipeline, clock: Callable[[], float] = t
     """
     watch = _Stopwatch(clock)
     asked = pipeline.connector.read(request)
-    reason = asked.bypass or (None if asked.query_text and asked.query_text.strip() else "no_query_text")
+    text, reason = _wanted(asked, pipeline)
     if reason is not None:
         reply = yield Fetch(asked.native)
         return _finish(pipeline, reply, (), Summary("bypassed", reason, engine_ms=watch.ms()), watch)
     plan = plan_page(asked, pipeline)
-    reply = yield Fetch(pipeline.connector.widen(request, plan))
+    reply, refusal = yield from _fetch(asked, plan, pipeline)
     fetched = watch.ms()
+    if refusal is not None:
+        summary = Summary("degraded", refusal, rank_window=plan.rank_window, engine_ms=fetched)
+        own = PagePlan(asked.offset, asked.size, plan.rank_window, asked.offset, asked.size)
+        return _finish(pipeline, reply, _unranked(pipeline.connector.parse(reply, own)), summary, watch)
     candidates = pipeline.connector.parse(reply, plan)
-    judged, summary = yield from _judge(asked.query_text or "", candidates, plan, pipeline, watch)
+    judged, summary = yield from _judge(text, candidates, plan, pipeline, watch)
     summary = replace(summary, engine_ms=fetched)
     page = judged[plan.offset - plan.fetch_offset :][: plan.size]
-    reply = pipeline.connector.render(request, reply, [item.hit for item in page])
+    best = judged[0].hit.score if judged and summary.status == "applied" else None
+    reply = pipeline.connector.render(asked.native, reply, [item.hit for item in page], best)
     return _finish(pipeline, reply, page, summary, watch)
 
 
@@ -113,6 +118,48 @@ def first_stage_flow(request: Any, pipeline: Pipeline, clock: Callable[[], float
     page = _unranked(pipeline.connector.parse(reply, plan))
     summary = Summary("bypassed", "not_asked", engine_ms=watch.ms(), total_ms=watch.ms())
     return Outcome(reply, tuple(item.hit for item in page), summary, (None,) * len(page))
+
+
+def _wanted(asked: SearchRequest, pipeline: Pipeline) -> tuple[str, str | None]:
+    """The query text, and why the request is not reranked if it is not."""
+    text, doubts = asked.query_text, asked.doubts
+    if pipeline.query_path is not None and not asked.explicit:
+        found = pipeline.query_path.text(asked.document)
+        if found is not None:
+            text, doubts = found, tuple(doubt for doubt in doubts if doubt == "tie_breaker")
+    text = (text or "").strip()
+    doubt = next((doubt for doubt in doubts if doubt not in pipeline.rerank_also), None)
+    return text, asked.bypass or (doubt if text else "no_query_text")
+
+
+def _fetch(asked: SearchRequest, plan: PagePlan, pipeline: Pipeline) -> Generator[Fetch, Any, tuple[Any, str | None]]:
+    """The reply to the widened request; or that to the user's own, and in a word why.
+
+    A wider request can fail where the user's own does not, and a failure that the user sees must be that of the user's
+    own request.
+    """
+    refusal, wide = pipeline.connector.refusal, pipeline.connector.widen(asked.native, plan)
+    reply = None
+    try:
+        reply = yield Fetch(wide)
+        reason = refusal(reply)
+        problem: Exception = ConnectorError(f"the engine answered the rank window with {reason}")
+    except Exception as error:
+        reason, problem = refusal(error), error
+        if reason is None:
+            raise
+    if reason is None:
+        return reply, None
+    own = yield Fetch(asked.native)
+    if reply is not None and refusal(own) == reason:
+        return reply, None  # the window is not to blame
+    _log.warning("%s: first-stage order (%s): %s", pipeline.index, reason, problem)
+    if pipeline.on_error == "raise":
+        raise ConnectorError(
+            f"The engine answers this request, but not for its rank window of {plan.rank_window}. Lower rank_window, "
+            f"or raise the index's own limits (index.max_result_window). It said: {problem}"
+        ) from problem
+    return own, reason
 
 
 def _judge(

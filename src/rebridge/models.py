@@ -6,6 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+#: What makes it doubtful that a request should be reranked. Such requests pass through untouched unless their pipeline
+#: lists the word in ``rerank_also``: sorted by score and then by something else; no words but those of exact values;
+#: no words but those of filters.
+Doubt = Literal["tie_breaker", "term_query", "filter_text"]
+
 
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
@@ -17,6 +22,9 @@ class SearchRequest:
         offset: how many hits the page skips, from 0.
         size: how many hits the page holds at most.
         bypass: why this request must not be reranked; None if it can be.
+        doubts: why it is reranked only if the pipeline says so.
+        explicit: the request itself names ``query_text`` as the words for the scorer.
+        document: the request as a JSON value, for a pipeline's own path to the query text.
     """
 
     native: Any
@@ -24,6 +32,9 @@ class SearchRequest:
     offset: int = 0
     size: int = 10
     bypass: str | None = None
+    doubts: tuple[Doubt, ...] = ()
+    explicit: bool = False
+    document: Any = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,9 @@ from typing import Any, Literal
 
 from rebridge.connector import Connector
 from rebridge.fusion import Fusion
+from rebridge.models import Doubt
 from rebridge.passages import PassageTemplate
+from rebridge.query_path import QueryPath
 
 OnError = Literal["degrade", "raise"]
 Annotate = Literal["none", "summary", "full"]
@@ -28,6 +30,8 @@ class Pipeline:
         deadline_s: seconds that one search may take until the scorer is given up; None for no limit.
         min_rerank_score: hits with a lower raw score are removed; None keeps all. With it, hits behind the rank
             window are not shown, since nobody scored them.
+        query_path: where a request holds the words for the scorer; None to look for them in the query.
+        rerank_also: doubtful kinds of requests that are reranked all the same.
         annotate: whether the reply carries what was done: not at all, a summary, or a note on each hit too. A degraded
             reply carries a summary in any case.
     """
@@ -41,4 +45,6 @@ class Pipeline:
     on_error: OnError = "degrade"
     deadline_s: float | None = None
     min_rerank_score: float | None = None
+    query_path: QueryPath | None = None
+    rerank_also: frozenset[Doubt] = frozenset()
     annotate: Annotate = "summary"

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from rebridge import notes
 from rebridge.errors import BadReply
 from rebridge.models import Candidate, PagePlan, RankedHit, SearchRequest, Summary
 from rebridge.scorers.fake import FakeScorer
@@ -126,8 +126,16 @@ class MemoryConnector:
             for position, hit in enumerate(reply["hits"])
         ]
 
-    def render(self, request: dict[str, Any], reply: dict[str, Any], page: Sequence[RankedHit]) -> dict[str, Any]:
+    def refusal(self, answer: dict[str, Any] | Exception) -> str | None:
+        """Memory answers any size."""
+        del answer
+        return None
+
+    def render(
+        self, request: dict[str, Any], reply: dict[str, Any], page: Sequence[RankedHit], best: float | None
+    ) -> dict[str, Any]:
         """The reply with these hits; fields that only `widen` asked for are gone."""
+        del best
         wanted = request.get("source")
         hits = []
         for ranked in page:
@@ -138,13 +146,11 @@ class MemoryConnector:
 
     def annotate(self, reply: dict[str, Any], summary: Summary, page: Sequence[RankedHit]) -> dict[str, Any]:
         """The reply with a summary, and the evidence on each hit."""
-        notes = [{"rank": hit.candidate.rank, "rerank_score": hit.rerank_score} for hit in page]
-        hits = [{**hit, "rerank": note} for hit, note in zip(reply["hits"], notes, strict=True)] if page else None
-        return (
-            {**reply, "rerank": asdict(summary), **({"hits": hits} if hits else {})}
-            if isinstance(reply, dict)
-            else reply
-        )
+        told = {**reply, notes.KEY: notes.of_summary(summary)} if isinstance(reply, dict) else reply
+        if page:
+            pairs = zip(reply["hits"], page, strict=True)
+            told["hits"] = [{**hit, notes.KEY: notes.of_hit(ranked)} for hit, ranked in pairs]
+        return told
 
     def request(
         self, text: str, *, fields: Mapping[str, float], offset: int, size: int, filters: Mapping[str, Any]

@@ -111,12 +111,12 @@ class TestRender:
     def test_has_exactly_these_hits_and_all_else_as_it_was(self) -> None:
         """Order and scores are the final ones; highlights, totals and unknown keys stay."""
         before = reply()
-        after = CONNECTOR.render({"query": "x"}, before, ranked({"c": 0.9, "a": 0.2}))
+        after = CONNECTOR.render({"query": "x"}, before, ranked({"c": 0.9, "a": 0.2}), 0.95)
         assert before == reply()
         a, _, c = before["hits"]["hits"]
         assert after == {
             **before,
-            "hits": {**before["hits"], "max_score": 0.9, "hits": [{**c, "_score": 0.9}, {**a, "_score": 0.2}]},
+            "hits": {**before["hits"], "max_score": 0.95, "hits": [{**c, "_score": 0.9}, {**a, "_score": 0.2}]},
         }
 
     @pytest.mark.parametrize(
@@ -125,20 +125,19 @@ class TestRender:
     )
     def test_removes_what_only_widen_asked_for(self, source: object, kept: object) -> None:
         """The hit's source is what the user's own request asked for."""
-        after = CONNECTOR.render({"query": "x", "source": source}, reply(), ranked({"b": 1.0}))
+        after = CONNECTOR.render({"query": "x", "source": source}, reply(), ranked({"b": 1.0}), 1.0)
         assert after["hits"]["hits"][0].get("_source") == kept
 
     def test_max_score_stays_if_no_score_changed(self) -> None:
         """A page in first-stage order keeps the engine's best score, also a later page."""
-        assert CONNECTOR.render({}, reply(), ranked({"b": 2.0, "c": 1.0}))["hits"]["max_score"] == 3.0
-        assert CONNECTOR.render({}, reply(), [])["hits"]["max_score"] is None
+        assert CONNECTOR.render({}, reply(), ranked({"b": 2.0, "c": 1.0}), None)["hits"]["max_score"] == 3.0
 
 
 class TestAnnotate:
     def test_adds_the_summary_and_a_note_on_each_hit(self) -> None:
         """What was done is told under `_rerank`; nothing else changes."""
         page = ranked({"c": 0.9, "a": 0.2})
-        rendered = CONNECTOR.render({}, reply(), page)
+        rendered = CONNECTOR.render({}, reply(), page, 0.9)
         told = CONNECTOR.annotate(rendered, Summary("applied", model="m", scored=2), page)
         assert (told["_rerank"]["status"], told["_rerank"]["scored"], "reason" in told["_rerank"]) == (
             "applied",
