@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,7 +14,9 @@ from typing import Any, Self
 import tantivy
 from tantivy import Document, IndexWriter, Order, Query, Searcher
 
+from rebridge.connector import IndexFacts
 from rebridge.errors import ConnectorError
+from rebridge.inspection import NOT_INDEXED, names_in
 from rebridge_tantivy.documents import decode_source, pick
 from rebridge_tantivy.highlight import Highlighter
 from rebridge_tantivy.query import build_query
@@ -23,6 +26,8 @@ from rebridge_tantivy.settings import META, FieldType
 
 #: Memory for documents that are not on disk yet, in bytes.
 _WRITER_HEAP = 128_000_000
+#: Documents that are looked at for names of fields that are not indexed.
+_SAMPLE = 20
 
 
 class Index:
@@ -138,6 +143,15 @@ class Index:
             for name, kind in self._layout.fields.items()
             if not self._occurs(searcher, name, kind)
         ]
+
+    def facts(self) -> IndexFacts:
+        """The fields of the index, and those that a sample of its documents has."""
+        searcher = self._searcher()
+        sample: Any = searcher.search(Query.all_query(), _SAMPLE).hits if searcher.num_docs else ()
+        sources = [decode_source(searcher.doc(address)[SOURCE][0]) for _, address in sample]
+        found = dict.fromkeys((name for source in sources for name in names_in(source)), NOT_INDEXED)
+        indexed = {name: str(kind) for name, kind in self._layout.fields.items() if name != ID}
+        return IndexFacts(f"tantivy {version('tantivy')}", found | indexed)
 
     def close(self) -> None:
         """End the use of the index. Calling it twice is allowed."""

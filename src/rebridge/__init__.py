@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rebridge.client import wrap
     from rebridge.config import PipelineConfig
     from rebridge.config_files import load_config
     from rebridge.errors import (
@@ -41,6 +42,7 @@ _PUBLIC = {
     "UnsupportedModel": "rebridge.errors",
     "load_config": "rebridge.config_files",
     "open_scorer": "rebridge.scorers",
+    "wrap": "rebridge.client",
 }
 
 __all__ = [
@@ -58,6 +60,7 @@ __all__ = [
     "UnsupportedModel",
     "load_config",
     "open_scorer",
+    "wrap",
 ]
 
 

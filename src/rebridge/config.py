@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from rebridge import connector as connectors
+from rebridge.connector import Connector
 from rebridge.errors import MissingExtra
 from rebridge.fusion import Fusion
 from rebridge.models import Doubt
@@ -117,11 +118,11 @@ class PipelineConfig(BaseModel):
         extra = self.connector.model_extra or {}
         return connectors.load(self.connector.name).settings.model_validate({"index": index, **extra})
 
-    def pipeline(self, index: str) -> Pipeline:
-        """The values that `rebridge.flow` works with."""
+    def pipeline(self, index: str, connector: Connector[Any, Any] | None = None) -> Pipeline:
+        """The values that `rebridge.flow` works with, with another connector than the section's if one is given."""
         return Pipeline(
             index=index,
-            connector=connectors.load(self.connector.name),
+            connector=connector or connectors.load(self.connector.name),
             passage=self.passage,
             fusion=self.fusion,
             rank_window=self.rank_window,

@@ -15,6 +15,7 @@ A connector registers an instance under the entry-point group ``rebridge.connect
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import Any, Protocol, TypeVar
 
@@ -29,6 +30,26 @@ SentT_contra = TypeVar("SentT_contra", contravariant=True)
 ReceivedT_co = TypeVar("ReceivedT_co", covariant=True)
 
 GROUP = "rebridge.connectors"
+
+
+#: What `IndexFacts.fields` calls a field that is searched by words, whatever the engine's own name of its type is.
+TEXT = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class IndexFacts:
+    """What an engine says about itself and its index, for checks before the first search.
+
+    Attributes:
+        product: engine and version, e.g. ``"Elasticsearch 9.2.4"``.
+        fields: field -> `TEXT`, or the engine's own name of its type. It holds every field that a query or a passage
+            may name, so objects and fields that are only stored too. A ``*`` in a name stands for any characters.
+        max_window: the most hits that offset and size together can reach; None for no limit.
+    """
+
+    product: str
+    fields: Mapping[str, str] = field(default_factory=dict)
+    max_window: int | None = None
 
 
 class Engine(Protocol[SentT_contra, ReceivedT_co]):
@@ -58,6 +79,13 @@ class Engine(Protocol[SentT_contra, ReceivedT_co]):
 
     def check(self) -> list[str]:
         """Problems of this connection or index, each a sentence with its cure; empty if all is well."""
+
+    def facts(self) -> IndexFacts:
+        """What the engine and the index are, as they are now.
+
+        Raises:
+            ConnectorError: if the engine cannot be asked.
+        """
 
     def close(self) -> None:
         """Free what the connection holds. Calling it twice is allowed."""

@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import CancelledError, Future
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from rebridge.errors import DeadlineExceeded, ScorerError
-from rebridge.flow import Flow, Outcome
 from rebridge.scorers.base import Scorer
-from rebridge.steps import Fetch, Score
+from rebridge.steps import Fetch, Score, Scores
+
+ResultT = TypeVar("ResultT")
+
+#: A search, or several together: what `rebridge.flow` and `rebridge.together` return.
+Story = Generator[Any, Any, ResultT]
+Answer = list[tuple[float, ...]]
 
 
-def run(flow: Flow[Any], send: Callable[[Any], Any], scorer: Scorer | None) -> Outcome[Any]:
+@dataclass(frozen=True, slots=True)
+class _Done(Generic[ResultT]):
+    result: ResultT
+
+
+def run(story: Story[ResultT], send: Callable[[Any], Any], scorer: Scorer | None = None) -> ResultT:
     """Run a search to its end, blocking.
 
     Args:
-        flow: the search, from `rebridge.flow.rerank_flow`.
+        story: the search, from `rebridge.flow.rerank_flow` and the like.
         send: sends a native request to the engine and returns its reply.
-        scorer: scores passages; None only for a flow that asks for no scores.
+        scorer: scores passages; None only for a story that asks for no scores, or brings its own scorers.
 
     Returns:
         What the search came to.
@@ -29,81 +40,119 @@ def run(flow: Flow[Any], send: Callable[[Any], Any], scorer: Scorer | None) -> O
         Exception: whatever ``send`` raised, unchanged; the scorer's error if the pipeline says so.
     """
 
-    def carry_out(step: Fetch | Score) -> Any:
+    def carry_out(step: Fetch | Score | Scores) -> Any:
         if isinstance(step, Fetch):
             return send(step.request)
-        future = _submit(scorer, step)
+        if isinstance(step, Score):
+            return _wait(_submit(scorer, step), step)
+        # All are queued before one is waited for, so that they share batches.
+        futures = [(_submitted(owner, ask), ask) for ask, owner in step.asks]
         try:
-            return future.result(_left(step))
-        except TimeoutError as error:
-            if future.done():  # the scorer's own failure, or an answer at the last moment
-                return future.result()
-            raise _given_up(future, step) from error
-        except CancelledError as error:
-            raise ScorerError("the scorer gave the work up") from error
+            return [_settled(future, ask) for future, ask in futures]
         except BaseException:
-            future.cancel()  # Ctrl-C while waiting
+            for future, _ in futures:
+                future.cancel()
             raise
 
-    step: Fetch | Score | Outcome[Any] = next(flow)
-    while not isinstance(step, Outcome):
+    step = _resume(story.send, None)
+    while not isinstance(step, _Done):
         try:
             answer = carry_out(step)
-        except Exception as error:  # noqa: BLE001 - the flow decides what becomes of it
-            step = _resume(flow.throw, error)
+        except Exception as error:  # noqa: BLE001 - the story decides what becomes of it
+            step = _resume(story.throw, error)
         else:
-            step = _resume(flow.send, answer)
-    return step
+            step = _resume(story.send, answer)
+    result: ResultT = step.result
+    return result
 
 
-async def run_async(flow: Flow[Any], send: Callable[[Any], Awaitable[Any]], scorer: Scorer | None) -> Outcome[Any]:
+async def run_async(
+    story: Story[ResultT], send: Callable[[Any], Awaitable[Any]], scorer: Scorer | None = None
+) -> ResultT:
     """Run a search to its end without blocking the event loop; as `run` otherwise.
 
     Cancelling the task cancels the scoring too.
     """
 
-    async def carry_out(step: Fetch | Score) -> Any:
+    async def carry_out(step: Fetch | Score | Scores) -> Any:
         if isinstance(step, Fetch):
             return await send(step.request)
-        future = _submit(scorer, step)
-        waiting = asyncio.wrap_future(future)
-        waiting.add_done_callback(_heard)
-        # Not `wait_for`, which cannot tell our deadline from a failure of the scorer.
-        try:
-            await asyncio.wait({waiting}, timeout=_left(step))
-        except asyncio.CancelledError:
-            future.cancel()
-            raise
-        if future.cancelled():
-            raise ScorerError("the scorer gave the work up")
-        if not future.done():
-            raise _given_up(future, step)
-        return future.result()
+        if isinstance(step, Score):
+            return await _wait_async(_submit(scorer, step), step)
+        futures = [_wait_async(_submitted(owner, ask), ask) for ask, owner in step.asks]
+        return await asyncio.gather(*futures, return_exceptions=True)
 
-    step: Fetch | Score | Outcome[Any] = next(flow)
-    while not isinstance(step, Outcome):
+    step = _resume(story.send, None)
+    while not isinstance(step, _Done):
         try:
             answer = await carry_out(step)
-        except Exception as error:  # noqa: BLE001 - the flow decides what becomes of it
-            step = _resume(flow.throw, error)
+        except Exception as error:  # noqa: BLE001 - the story decides what becomes of it
+            step = _resume(story.throw, error)
         else:
-            step = _resume(flow.send, answer)
-    return step
+            step = _resume(story.send, answer)
+    result: ResultT = step.result
+    return result
 
 
-def _resume(go_on: Callable[[Any], Fetch | Score], value: Any) -> Fetch | Score | Outcome[Any]:
-    """Hand an answer or a failure to the flow: its next step, or what it came to."""
+def _resume(go_on: Callable[[Any], Any], value: Any) -> Any:
+    """Hand an answer or a failure to the story: its next step, or what it came to."""
     try:
         return go_on(value)
     except StopIteration as stop:
-        outcome: Outcome[Any] = stop.value
-        return outcome
+        return _Done(stop.value)
 
 
-def _submit(scorer: Scorer | None, step: Score) -> Future[list[tuple[float, ...]]]:
+def _submit(scorer: Scorer | None, step: Score) -> Future[Answer]:
     if scorer is None:
         raise ScorerError("there is no scorer")
     return scorer.submit(step.query, step.passages, windows=step.windows, deadline=step.deadline)
+
+
+def _submitted(scorer: Scorer | None, step: Score) -> Future[Answer]:
+    """As `_submit`, with a failure to queue as the future's own."""
+    try:
+        return _submit(scorer, step)
+    except Exception as error:  # noqa: BLE001 - it belongs to this search, not to the others
+        failed: Future[Answer] = Future()
+        failed.set_exception(error)
+        return failed
+
+
+def _wait(future: Future[Answer], step: Score) -> Answer:
+    try:
+        return future.result(_left(step))
+    except TimeoutError as error:
+        if future.done():  # the scorer's own failure, or an answer at the last moment
+            return future.result()
+        raise _given_up(future, step) from error
+    except CancelledError as error:
+        raise ScorerError("the scorer gave the work up") from error
+    except BaseException:
+        future.cancel()  # Ctrl-C while waiting
+        raise
+
+
+def _settled(future: Future[Answer], step: Score) -> Answer | Exception:
+    try:
+        return _wait(future, step)
+    except Exception as error:  # noqa: BLE001 - the answer to one search among others
+        return error
+
+
+async def _wait_async(future: Future[Answer], step: Score) -> Answer:
+    waiting = asyncio.wrap_future(future)
+    waiting.add_done_callback(_heard)
+    # Not `wait_for`, which cannot tell our deadline from a failure of the scorer.
+    try:
+        await asyncio.wait({waiting}, timeout=_left(step))
+    except asyncio.CancelledError:
+        future.cancel()
+        raise
+    if future.cancelled():
+        raise ScorerError("the scorer gave the work up")
+    if not future.done():
+        raise _given_up(future, step)
+    return future.result()
 
 
 def _left(step: Score) -> float | None:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 #: How much of a bad reply an error shows, in characters.
 _EXCERPT = 200
+#: How many valid names an error lists.
+_MOST_NAMES = 40
 
 
 def unknown(what: str, given: str, valid: Iterable[str]) -> str:
     """The message about a name that does not exist: the nearest one, and all that do."""
+    return f"unknown {what} {given!r}. {nearest(given, valid)}"
+
+
+def nearest(given: str, valid: Iterable[str]) -> str:
+    """The valid name that is nearest to the given one, and all that there are, as far as they fit on a line."""
     known = sorted(valid)
     near = get_close_matches(given, known, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    return f"unknown {what} {given!r}.{hint} Valid: {', '.join(known) or 'none'}."
+    more = f" and {len(known) - _MOST_NAMES} more" if len(known) > _MOST_NAMES else ""
+    return (f"Did you mean {near[0]!r}? " if near else "") + f"Valid: {', '.join(known[:_MOST_NAMES]) or 'none'}{more}."
 
 
 class RebridgeError(Exception):
@@ -45,13 +52,30 @@ class ConnectorError(RebridgeError):
     """The engine, or the request for it, cannot be used."""
 
 
+class DocumentsRefused(ConnectorError):
+    """The engine took the other documents of a batch, but not these.
+
+    Args:
+        problems: id -> what the engine says is wrong with the document; at least one.
+    """
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        super().__init__(problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        doc_id, problem = next(iter(self.problems.items()))
+        more = f" So are {len(self.problems) - 1:,} others." if len(self.problems) > 1 else ""
+        return f"Document {doc_id!r} is refused: {problem}.{more}"
+
+
 class BadReply(ConnectorError):
     """The engine answered something that is not a search reply.
 
     Args:
         problem: what is wrong, e.g. ``"no hits.hits"``.
         engine: the connector's name.
-        body: the reply, or the beginning of it.
+        body: the whole reply, which a wrapped client hands on to its caller.
         status: the HTTP status, where there is one.
     """
 

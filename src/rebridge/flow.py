@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from rebridge import fusion
-from rebridge.errors import ConnectorError, NoPassages, ScorerError
+from rebridge.errors import BadReply, ConnectorError, NoPassages, ScorerError
 from rebridge.models import Candidate, PagePlan, RankedHit, SearchRequest, Summary
 from rebridge.passages import Passage
 from rebridge.pipeline import Pipeline
@@ -96,7 +96,11 @@ def rerank_flow(request: Any, pipeline: Pipeline, clock: Callable[[], float] = t
     if refusal is not None:
         summary = Summary("degraded", refusal, rank_window=plan.rank_window, engine_ms=fetched)
         own = PagePlan(asked.offset, asked.size, plan.rank_window, asked.offset, asked.size)
-        return _finish(pipeline, reply, _unranked(pipeline.connector.parse(reply, own)), summary, watch)
+        try:
+            shown = _unranked(pipeline.connector.parse(reply, own))
+        except BadReply:  # the user's own request may ask for hits without ids
+            shown = []
+        return _finish(pipeline, reply, shown, summary, watch)
     candidates = pipeline.connector.parse(reply, plan)
     judged, summary = yield from _judge(text, candidates, plan, pipeline, watch)
     summary = replace(summary, engine_ms=fetched)
@@ -198,6 +202,8 @@ def _judge(
     summary = replace(summary, scorer_ms=watch.ms() - began)
     ranked = _rank(head, passages, windows, rerank, pipeline)
     kept = [item for item in ranked if not _below(item.hit, pipeline.min_rerank_score)]
+    if len(kept) == len(ranked):
+        return ranked + tail, summary
     return _numbered(kept) + tail, replace(summary, dropped=len(ranked) - len(kept))
 
 

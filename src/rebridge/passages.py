@@ -5,6 +5,7 @@ from __future__ import annotations
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from pydantic import ConfigDict
@@ -54,7 +55,7 @@ class PassageTemplate:
     @property
     def fields(self) -> tuple[str, ...]:
         """The fields that the template names, each once, in order."""
-        return tuple(dict.fromkeys(name for line in self.template.split("\n") for _, name in _parts(line) if name))
+        return _fields(self.template)
 
     def build(self, source: Mapping[str, Any]) -> Passage:
         """The passage of one document; never fails, whatever the fields hold."""
@@ -62,17 +63,32 @@ class PassageTemplate:
             values = {name: self._value(source, name) for name in self.fields}
         except RecursionError:  # JSON may be nested deeper than Python can follow; nobody reads such text
             return Passage("", ("no_passage",))
-        lines = []
-        for line in self.template.split("\n"):
-            parts = _parts(line)
-            names = [name for _, name in parts if name is not None]
-            if not names or any(values[name] for name in names):
-                lines.append("".join(text + (values[name] if name is not None else "") for text, name in parts))
-        return _checked("\n".join(lines).strip() if any(values.values()) else "")
+        if not any(values.values()):
+            return Passage("", ("no_passage",))
+        lines = [
+            "".join([text + values[name] if name is not None else text for text, name in parts])
+            for parts, names in _lines(self.template)
+            if not names or any(values[name] for name in names)
+        ]
+        return _checked("\n".join(lines).strip())
 
     def _value(self, source: Mapping[str, Any], name: str) -> str:
-        text = "\n".join(_texts(_lookup(source, name)))
+        found = _lookup(source, name)
+        text = found if isinstance(found, str) else "\n".join(_texts(found))
         return (_without_markup(text) if self.strip_html else text).strip()
+
+
+# A template is read once, not once for every document.
+@lru_cache
+def _lines(template: str) -> tuple[tuple[list[tuple[str, str | None]], list[str]], ...]:
+    """The lines of a template, each as its parts and the names of its fields."""
+    lines = [_parts(line) for line in template.split("\n")]
+    return tuple((parts, [name for _, name in parts if name is not None]) for parts in lines)
+
+
+@lru_cache
+def _fields(template: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for _, names in _lines(template) for name in names))
 
 
 def _parts(line: str) -> list[tuple[str, str | None]]:
@@ -132,7 +148,5 @@ def _without_markup(text: str) -> str:
 
 
 def _checked(text: str) -> Passage:
-    if not text:
-        return Passage("", ("no_passage",))
     clean = text.encode("utf-8", "replace").decode()  # lone surrogates come from broken JSON and stop tokenisers
     return Passage(clean, () if clean == text else ("replaced_characters",))

@@ -70,3 +70,14 @@ class Score:
     passages: tuple[str, ...]
     windows: Windows | None = None
     deadline: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Score for several searches at once. The answer is a list with one entry per search: its scores, or what failed.
+
+    Attributes:
+        asks: what each search asks for, and the scorer that is to answer.
+    """
+
+    asks: tuple[tuple[Score, Any], ...]

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from rebridge import notes
+from rebridge.connector import TEXT, IndexFacts
 from rebridge.errors import BadReply
 from rebridge.models import Candidate, PagePlan, RankedHit, SearchRequest, Summary
 from rebridge.scorers.fake import FakeScorer
@@ -86,6 +87,10 @@ class MemoryEngine:
     def check(self) -> list[str]:
         """Memory has no problems."""
         return []
+
+    def facts(self) -> IndexFacts:
+        """Every field that a document has, all searched by words."""
+        return IndexFacts("memory", {name: TEXT for fields in self.documents.values() for name in fields})
 
     def close(self) -> None:
         """Nothing to free."""

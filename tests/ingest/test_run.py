@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rebridge.errors import ConfigError
+from rebridge.errors import ConfigError, DocumentsRefused
 from rebridge.ingest import IngestReport, ingest
 
 if TYPE_CHECKING:
@@ -281,3 +281,38 @@ def test_a_torn_reject_is_written_again(place: Workplace) -> None:
     place.run()
     assert place.rejects.read_bytes().startswith(whole)
     assert [reject.get("raw") for reject in place.rejected()] == [None, "bad"]
+
+
+class StrictEngine(MemoryEngine):
+    """Takes no document without a title, but the others of its batch."""
+
+    def add(self, documents: Iterable[tuple[str, Mapping[str, Any]]]) -> int:
+        given = dict(documents)
+        refused = {key: "no title" for key, fields in given.items() if "title" not in fields}
+        added = super().add((key, fields) for key, fields in given.items() if key not in refused)
+        if refused:
+            raise DocumentsRefused(refused)
+        return added
+
+
+def test_what_the_engine_refuses_is_a_reject(tmp_path: Path) -> None:
+    """Documents that only the engine finds wrong go to the rejects with their lines, and the ingest goes on."""
+    place = Workplace(tmp_path)
+    place.engine = StrictEngine()
+    place.write(*({"_id": f"d{number}", **({"title": "x"} if number % 3 else {})} for number in range(10)))
+    report = place.run()
+    assert (report.added, report.rejected, report.complete) == (6, 4, True)
+    assert [(reject["line"], reject["problem"]) for reject in place.rejected()] == [
+        (line, "no title") for line in (1, 4, 7, 10)
+    ]
+    assert place.run().beginning == "unchanged"
+
+
+def test_a_limit_with_refused_documents(tmp_path: Path) -> None:
+    """A limit that refused documents keep from being reached does not make the ingest complete."""
+    place = Workplace(tmp_path)
+    place.engine = StrictEngine()
+    place.write({"_id": "a", "title": "x"}, {"_id": "b"}, {"_id": "c", "title": "x"})
+    assert not place.run(limit=2).complete
+    assert place.run().added == 1
+    assert sorted(place.engine.documents) == ["a", "c"]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rebridge.cli.options import Configs
 from rebridge.cli.output import console, print_json, say
+
+if TYPE_CHECKING:
+    from rebridge.config import PipelineConfig
 
 app = typer.Typer(help="Check, show and describe pipeline files.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -17,34 +21,52 @@ def check(
     indices: Annotated[
         list[str] | None, typer.Argument(help="Names of indices; all that are configured if none.")
     ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Connect to the engines too: do index, fields and limits fit?")
+    ] = False,
     configs: Configs = None,
 ) -> None:
     """Check pipeline files.
 
-    Every mistake is named with file, line, key and cure.
+    Every mistake is named with file, line, key and cure. With --live also what does not fit the index as it is: fields
+    that it does not have or does not search by words, a rank window over its limit, an engine that is not well.
 
     \b
     Examples:
       rebridge config check
       rebridge config check docs --configs /etc/rebridge
+      rebridge config check --live
     """
     from rebridge.config_files import available, load_config
-    from rebridge.errors import ConfigError, MissingExtra
+    from rebridge.errors import ConfigError, RebridgeError
 
     failed = False
     for index in indices or sorted(available(configs)):
         try:
-            load_config(index, configs)
-        except MissingExtra as error:
-            failed = True
-            say(f"{index}: {error}")
+            config = load_config(index, configs)
+            problems = _live(index, config, configs) if live else []
         except ConfigError as error:
-            failed = True
-            say(str(error))
-        else:
+            problems = [str(error)]
+        except RebridgeError as error:
+            problems = [f"{index}: {error}"]
+        failed = failed or bool(problems)
+        for problem in problems:
+            say(problem)
+        if not problems:
             console().print(f"{index}: ok", markup=False)
     if failed:
         raise typer.Exit(2)
+
+
+def _live(index: str, config: PipelineConfig, configs: Path | None) -> list[str]:
+    """What does not fit the index as it is, each on a line with the place of its key."""
+    from rebridge.cli.probing import probe
+    from rebridge.config_files import config_path
+    from rebridge.yaml_source import read_yaml
+
+    found, source = probe(index, config), read_yaml(config_path(index, configs))
+    misfits = [f"{source.place(tuple(key.split('.', 1)))}: {key}: {problem}" for key, problem in found.misfits]
+    return misfits + [f"{index}: {problem}" for problem in found.problems]
 
 
 @app.command()

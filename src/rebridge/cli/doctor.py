@@ -115,31 +115,32 @@ def _model() -> list[Finding]:
 
 
 def _pipelines(folder: Path | None) -> list[Finding]:
+    from concurrent.futures import ThreadPoolExecutor
+
     from rebridge.config_files import available
 
     known = available(folder)
     if not known:
         return [Finding("pipelines", "note", "none: put one into configs/NAME.yaml, or run `rebridge index`")]
-    return [_pipeline(index, folder) for index in sorted(known)]
+    with ThreadPoolExecutor() as pool:  # engines that do not answer are waited for together
+        return list(pool.map(lambda index: _pipeline(index, folder), sorted(known)))
 
 
 def _pipeline(index: str, folder: Path | None) -> Finding:
+    from rebridge.cli.probing import probe
     from rebridge.config_files import load_config
     from rebridge.errors import RebridgeError
     from rebridge.scorers.hub import locate
-    from rebridge.searcher import Searcher
 
     topic = f"pipeline {index}"
     try:
         config = load_config(index, folder)
-        with Searcher.open(index, config, rerank=False) as searcher:
-            problems = searcher.engine.check()
-            documents = searcher.engine.count()
-            searcher.search("rebridge", size=1, rerank=False)  # fails if a query field does not exist
+        found = probe(index, config)
         wanted = {name: value for name, value in config.scorer.options().items() if name in _SOURCES}
         locate(config.scorer.model, **{**wanted, "local_files_only": True})
     except RebridgeError as error:
         return Finding(topic, "problem", str(error))
+    problems = found.problems + [f"{key} {problem}" for key, problem in found.misfits]
     if problems:
-        return Finding(topic, "problem", " ".join(problems))
-    return Finding(topic, "ok", f"{documents:,} documents in {searcher.pipeline.connector.name}")
+        return Finding(topic, "problem", f"{found.facts.product}: {' '.join(problems)}")
+    return Finding(topic, "ok", f"{found.documents:,} documents in {found.facts.product}")

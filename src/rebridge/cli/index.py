@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rebridge.cli.new_pipeline import EngineName, guessed_fields, pipeline_file, place
 from rebridge.cli.options import Configs
 from rebridge.cli.output import PARTLY, console, say
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from rebridge.ingest import IngestReport
     from rebridge.searcher import Searcher
 
-_SAMPLE = 500
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 _BEGINNINGS = {
     "resumed": "resumed where an earlier run stopped",
@@ -37,6 +36,13 @@ def index(
     id_field: Annotated[
         str | None, typer.Option(help="Field that holds the ids. [default: _id or id if there]")
     ] = None,
+    engine: Annotated[
+        EngineName | None,
+        typer.Option(help="Engine of a new index, one without a pipeline file. [default: tantivy, which is embedded]"),
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option(help="Address of that engine. [default: its usual port on this machine]")
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Documents written at a time.")] = 1000,
     limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many documents.")] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Begin anew instead of resuming.")] = False,
@@ -48,21 +54,23 @@ def index(
     """Fill an index from files.
 
     Interrupted, the same command goes on where it stopped. An index without a pipeline file gets one, with field types
-    guessed from the first documents. Documents are replaced by id. What cannot be indexed goes into the rejects file
-    with its line number and the reason.
+    guessed from the first documents; an index that the engine does not have is made. Documents are replaced by id. What
+    cannot be indexed goes into the rejects file with its line number and the reason. User and password of an engine are
+    never written to a file: put them into the environment as REBRIDGE_PIPELINE__NAME__CONNECTOR__USER and __PASSWORD.
 
     \b
     Examples:
       rebridge index docs corpus.jsonl
       rebridge index shop products.csv --id-field sku
       rebridge index wiki ./pages
+      rebridge index docs corpus.jsonl --engine opensearch --url http://localhost:9201
     """
     from rebridge.ingest import check_source, ingest
 
     check_source(source, id_field)
     source = source.resolve()
     rejects = rejects or source.with_name(f"{source.name}.rejects.jsonl")
-    with _open(index, source, id_field, configs) as (config, searcher), _progress(source) as update:
+    with _open(index, source, id_field, configs, engine, url) as (config, searcher), _progress(source) as update:
         try:
             report = ingest(
                 searcher.engine,
@@ -87,25 +95,27 @@ def index(
 
 @contextmanager
 def _open(
-    index: str, source: Path, id_field: str | None, configs: Path | None
+    index: str, source: Path, id_field: str | None, configs: Path | None, engine: EngineName | None, url: str | None
 ) -> Iterator[tuple[PipelineConfig, Searcher]]:
     """The index and its pipeline; a new pipeline file is written if there is none, and kept if it works."""
     from rebridge.config_files import available, configs_folder, load_config
     from rebridge.errors import RebridgeError
-    from rebridge.searcher import Searcher
 
     if not _NAME.fullmatch(index):
         raise typer.BadParameter(f"{index!r} cannot be a file's name: use letters, digits, '.', '_' and '-'")
-    folder = configs_folder(configs)
-    folder.mkdir(parents=True, exist_ok=True)
+    known, folder = available(configs), configs_folder(configs)
     file = folder / f"{index}.yaml"
-    new = index not in available(configs)
+    new = index not in known
     if new:
-        text = _new_config(index, source, id_field)
+        connector = place(engine or "tantivy", index, url)
+        text = pipeline_file(index, source, connector, guessed_fields(source, id_field))
+        folder.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
+    elif engine or url:
+        raise typer.BadParameter(f"{known[index]} says where the index is: --engine and --url are for new ones")
     try:
         config = load_config(index, configs)
-        searcher = Searcher.open(index, config, rerank=False, create=True)
+        searcher = _searcher(index, config, source, id_field)
     except RebridgeError:
         if new:
             file.unlink()
@@ -116,30 +126,20 @@ def _open(
         yield config, searcher
 
 
-def _new_config(index: str, source: Path, id_field: str | None) -> str:
-    """A pipeline file for the documents of a source."""
-    import json
+def _searcher(index: str, config: PipelineConfig, source: Path, id_field: str | None) -> Searcher:
+    """The index; if the engine does not have it, it is made with the pipeline's fields, or with guessed ones."""
+    from rebridge.errors import ConnectorError
+    from rebridge.searcher import Searcher
 
-    import yaml
-
-    from rebridge.errors import ConfigError
-    from rebridge.ingest import Record, infer_fields, read
-
-    sample = [item.fields for item in islice(read(source, id_field=id_field), _SAMPLE) if isinstance(item, Record)]
-    fields = infer_fields(sample, numbers_are_text=source.name.removesuffix(".gz").endswith((".csv", ".tsv")))
-    texts = [name for name, kind in fields.items() if kind == "text"]
-    if not texts:
-        found = f"its fields: {', '.join(fields)}" if fields else "there are no documents in it"
-        raise ConfigError(f"{source} has no text to search in its first {_SAMPLE} documents; {found}.")
-    content: dict[str, Any] = {
-        "connector": {"name": "tantivy", "path": str(Path("indexes", index).absolute()), "fields": dict(fields)},
-        "query_fields": dict.fromkeys(texts, 1),
-    }
-    template = json.dumps("\n".join(f"{{{name}}}" for name in texts), ensure_ascii=False)
-    note = (
-        f"# Written by `rebridge index` from the first documents of {source.name}. All keys: rebridge config schema\n"
-    )
-    return note + yaml.safe_dump(content, sort_keys=False, allow_unicode=True) + f"passage:\n  template: {template}\n"
+    settings = config.connector_settings(index)
+    if getattr(settings, "fields", ()) is not None:  # given, or nothing that this connector takes
+        return Searcher.open(index, config, rerank=False, create=True)
+    try:
+        return Searcher.open(index, config, rerank=False)
+    except ConnectorError:
+        connector = config.connector.model_copy(update={"fields": guessed_fields(source, id_field)})
+        guessed = config.model_copy(update={"connector": connector})
+        return Searcher.open(index, guessed, rerank=False, create=True)
 
 
 def _checkpoint(index: str, config: PipelineConfig, source: Path) -> Path:
@@ -148,7 +148,9 @@ def _checkpoint(index: str, config: PipelineConfig, source: Path) -> Path:
 
     from platformdirs import user_state_path
 
-    where = f"{config.connector_settings(index)!r}\0{source.resolve()}"
+    # A time limit that is raised after a failure must not make the ingest begin anew.
+    settings = config.connector_settings(index).model_dump(mode="json", exclude={"timeout_s"})
+    where = f"{settings!r}\0{source.resolve()}"
     key = hashlib.blake2b(where.encode(), digest_size=8).hexdigest()
     return user_state_path("rebridge") / "ingest" / f"{index}-{key}.json"
 

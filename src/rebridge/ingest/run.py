@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from rebridge.errors import RebridgeError
+from rebridge.errors import DocumentsRefused, RebridgeError
 from rebridge.ingest import checkpoint as checkpoints
 from rebridge.ingest.checkpoint import Checkpoint, origin_of
 from rebridge.ingest.items import Record, Reject
@@ -60,7 +60,7 @@ class IngestReport:
 class _Batch:
     """What is written together: the latest document of each id, how many were read, and the rejects among them."""
 
-    documents: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    documents: dict[str, Record] = field(default_factory=dict)
     added: int = 0
     rejects: list[Reject] = field(default_factory=list)
     position: int = 0
@@ -83,9 +83,9 @@ def ingest(  # noqa: PLR0913 - each is an option of the command
     """Add a source's documents to an index, going on where an earlier run of the same ingest stopped.
 
     A source that has changed since is read from its beginning; documents that it no longer has stay in the index.
-    Every document must pass the reader's rules and `validate`; what does not is appended to the rejects file, once in
-    each reading from the beginning. An error or interruption may come at any moment: run again, and nothing is missing
-    or twice.
+    Every document must pass the reader's rules, `validate` and the engine; what does not is appended to the rejects
+    file, once in each reading from the beginning. An error or interruption may come at any moment: run again, and
+    nothing is missing or twice.
 
     Args:
         engine: the open index.
@@ -122,9 +122,13 @@ def ingest(  # noqa: PLR0913 - each is an option of the command
         checkpoint = replace(checkpoint, rejects_size=rejects.size)
         checkpoints.save(checkpoint_path, checkpoint)
     room = None if limit is None else max(limit - checkpoint.added, 0)
+    taken = 0
     with closing(read(source, id_field=id_field, start=checkpoint.position)) as items:
-        for batch in _batches(items, validate, batch_size, room):
-            checkpoint = _write(engine, batch, rejects, checkpoint)
+        for given in _batches(items, validate, batch_size, room):
+            taken += given.added
+            batch = _added(engine, given)
+            rejects.append(batch.rejects)
+            checkpoint = _after(batch, checkpoint, rejects.size)
             checkpoints.save(checkpoint_path, checkpoint)
             report = replace(
                 report,
@@ -135,7 +139,7 @@ def ingest(  # noqa: PLR0913 - each is an option of the command
             )
             if on_progress:
                 on_progress(report)
-    complete = room is None or report.added < room
+    complete = room is None or taken < room
     checkpoints.save(checkpoint_path, replace(checkpoint, complete=complete))
     return replace(report, complete=complete, seconds=time.monotonic() - started)
 
@@ -178,7 +182,7 @@ def _batches(
         elif problem:
             batch.rejects.append(item.rejected(problem))
         else:
-            batch.documents[item.doc_id] = item.fields
+            batch.documents[item.doc_id] = item
             batch.size += item.size
             batch.added += 1
             total += 1
@@ -191,15 +195,23 @@ def _batches(
         yield batch
 
 
-def _write(engine: Engine[Any, Any], batch: _Batch, rejects: RejectsFile, checkpoint: Checkpoint) -> Checkpoint:
-    """Make a batch durable; the checkpoint that may be written then."""
-    if batch.documents:
-        engine.add(batch.documents.items())
-    rejects.append(batch.rejects)
+def _added(engine: Engine[Any, Any], batch: _Batch) -> _Batch:
+    """Make a batch's documents durable; those that the engine refuses are among its rejects then."""
+    try:
+        if batch.documents:
+            engine.add((doc_id, record.fields) for doc_id, record in batch.documents.items())
+    except DocumentsRefused as refusal:
+        refused = [batch.documents[doc_id].rejected(problem) for doc_id, problem in refusal.problems.items()]
+        return replace(batch, added=batch.added - len(refused), rejects=[*batch.rejects, *refused])
+    return batch
+
+
+def _after(batch: _Batch, checkpoint: Checkpoint, rejects_size: int) -> Checkpoint:
+    """The checkpoint that may be written once a batch and its rejects are durable."""
     return replace(
         checkpoint,
         position=batch.position,
         added=checkpoint.added + batch.added,
         rejected=checkpoint.rejected + len(batch.rejects),
-        rejects_size=rejects.size,
+        rejects_size=rejects_size,
     )

@@ -1,0 +1,251 @@
+"""An open core or collection: search, write, look up. The official client, pysolr, does the transport."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+from itertools import islice
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from rebridge.connector import TEXT, IndexFacts
+from rebridge.drivers import run
+from rebridge.errors import BadReply, ConnectorError, DocumentsRefused
+from rebridge_solr.failures import SolrFailure, translated
+from rebridge_solr.learning import UNIQUE_KEY, Ask, learning
+from rebridge_solr.plain_words import exactly
+from rebridge_solr.reading import handler_of
+from rebridge_solr.request import Defaults, Reply, Request
+from rebridge_solr.settings import SolrSettings
+from rebridge_solr.wire import checked, on_the_wire
+
+if TYPE_CHECKING:
+    import pysolr
+
+#: Documents sent at once, and ids asked for at once (a query of Solr holds at most 1,024 clauses).
+_BATCH = 500
+#: Longest id in UTF-8 bytes, which is that of any term of Lucene.
+MAX_ID_BYTES = 32_766
+_SOLRS_OWN = frozenset({"_version_", "_root_", "_nest_path_"})
+_REFUSED, _CLOSED = frozenset({400, 409}), frozenset({401, 403, 404})
+
+
+class SolrEngine:
+    """A `rebridge.connector.Engine`. Threads may share it.
+
+    Args:
+        client: a client for the core or collection whose results are the decoded replies.
+        settings: the pipeline's ``connector:`` section.
+    """
+
+    def __init__(self, client: pysolr.Solr, settings: SolrSettings) -> None:
+        self._client, self._settings = client, settings
+        self._known: dict[str, Defaults] = {}
+
+    def search(self, request: Request) -> Reply:
+        """Send a search; what its handler does by itself is asked before the first one.
+
+        Raises:
+            SolrFailure: if Solr refuses it or gives no answer, with its ``status_code``.
+            BadReply: if the answer is no JSON object.
+            WindowRefused: if the request has a plan that the handler does not follow.
+        """
+        defaults = request.defaults or self._defaults(request)
+        request = replace(request, defaults=defaults)
+        params, body = on_the_wire(request)
+        if body is not None:
+            params = {**params, "json": [json.dumps(body), *_listed(params.get("json"))]}
+        return Reply(checked(request, self._ask(params, request.handler)), defaults)
+
+    def validate(self, doc_id: str, fields: Mapping[str, Any]) -> str | None:
+        """Why no core would take this document. What only this one refuses, `add` finds."""
+        try:
+            if not 0 < len(doc_id.encode()) <= MAX_ID_BYTES:
+                return f"its id is empty or longer than {MAX_ID_BYTES:,} bytes"
+            json.dumps(fields, ensure_ascii=False, allow_nan=False).encode()
+        except (TypeError, ValueError, RecursionError) as error:
+            return f"it cannot be written as JSON: {error}"
+        key, own = self._key, sorted(_SOLRS_OWN & fields.keys())
+        if own:
+            return f"Solr keeps the name {own[0]!r} for itself: rename the field"
+        if fields.get(key, doc_id) != doc_id:
+            return f"its field {key!r}, which is the core's unique key, is not its id: rename the field"
+        nested = next((name for name, value in fields.items() if _has_object(value)), None)
+        return f"field {nested!r} holds an object, and Solr's fields are flat: flatten it" if nested else None
+
+    def add(self, documents: Iterable[tuple[str, Mapping[str, Any]]]) -> int:
+        """Add or replace documents by id, durably and at once visible. Of equal ids the last one stays.
+
+        Raises:
+            DocumentsRefused: for those that Solr refuses; the others are added.
+            SolrFailure: if Solr cannot be written to.
+        """
+        added, refused = 0, dict[str, str]()
+        for batch in _batches(documents):
+            checked_ones = [(doc_id, fields, self.validate(doc_id, fields)) for doc_id, fields in batch]
+            refused |= {doc_id: problem for doc_id, _, problem in checked_ones if problem}
+            sound = [{**fields, self._key: doc_id} for doc_id, fields, problem in checked_ones if not problem]
+            problems = self._add(sound)
+            refused |= problems
+            added += len(sound) - len(problems)
+        self._write(self._client.commit)
+        if refused:
+            raise DocumentsRefused(refused)
+        return added
+
+    def delete(self, doc_ids: Iterable[str]) -> int:
+        """Remove documents by id; returns how many were there."""
+        there = 0
+        for batch in _batches(dict.fromkeys(doc_ids)):
+            found = self._total(fq=exactly(self._key, batch))
+            if found:
+                self._write(partial(self._client.delete, id=batch))
+            there += found
+        self._write(self._client.commit)
+        return there
+
+    def get(self, doc_id: str) -> Mapping[str, Any] | None:
+        """The stored fields of one document, without its id and what Solr adds; None if it is not there."""
+        found = self._ask({**_EVERYTHING, "fq": exactly(self._key, [doc_id]), "rows": 1})["response"]["docs"]
+        left_out = {*_SOLRS_OWN, self._key}
+        return {name: value for name, value in found[0].items() if name not in left_out} if found else None
+
+    def count(self) -> int:
+        """How many documents the core or collection holds."""
+        return self._total()
+
+    def facts(self) -> IndexFacts:
+        """Version of Solr, and the fields of the schema. The patterns of dynamic fields stand for any such name."""
+        schema = f"{self._settings.address}/schema"
+        info = self._get(f"{self._settings.url}/admin/info/system?wt=json", allowed=True).get("lucene", {})
+        types = {kind["name"]: kind for kind in self._get(f"{schema}/fieldtypes?wt=json").get("fieldTypes", ())}
+        named = self._get(f"{schema}/fields?wt=json").get("fields", ())
+        patterns = self._get(f"{schema}/dynamicfields?wt=json").get("dynamicFields", ())
+        found = {field["name"]: _kind(types.get(field["type"], {}), field["type"]) for field in (*named, *patterns)}
+        return IndexFacts(f"Solr {info.get('solr-spec-version', '')}".rstrip(), found)
+
+    def check(self) -> list[str]:
+        """Problems of the core or collection, each a sentence with its cure."""
+        try:
+            total = self.count()
+            key = self._get(f"{self._settings.address}/{UNIQUE_KEY}", allowed=True)
+        except ConnectorError as error:
+            return [str(error)]
+        if key and not key.get("uniqueKey"):
+            return [f"The schema of {self._settings.index!r} has no uniqueKey: add one, and index the documents again."]
+        return [] if total else [f"{self._settings.index!r} is empty: add documents with `rebridge index`."]
+
+    def close(self) -> None:
+        """End the client's connections. Calling it twice is allowed."""
+        self._client.get_session().close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def _key(self) -> str:
+        return self._defaults(Request()).unique_key
+
+    def _defaults(self, request: Request) -> Defaults:
+        """What a handler does by itself, kept from its first answer on."""
+        handler = handler_of(request)
+        if handler not in self._known:
+            found = run(learning(request, lambda reply: reply), partial(self._learn, request))
+            if found is None:
+                return Defaults()
+            self._known[handler] = found
+        return self._known[handler]
+
+    def _learn(self, request: Request, step: Ask) -> Any:
+        if step.kind == "search":
+            return self._ask(step.what, request.handler)
+        return self._get(f"{self._settings.address}/{step.what}")
+
+    def _total(self, **params: Any) -> int:
+        return int(self._ask({**_EVERYTHING, **params, "rows": 0})["response"]["numFound"])
+
+    def _ask(self, params: Mapping[str, Any], handler: str = "select") -> dict[str, Any]:
+        rest = {name: value for name, value in params.items() if name != "q"}
+        with translated(self._settings):
+            # pysolr writes no parameter for an empty list.
+            reply = self._client.search(params.get("q", []), search_handler=handler, **rest)
+        if not isinstance(reply, dict):
+            raise BadReply("no JSON object", "solr", reply)
+        return reply
+
+    def _get(self, url: str, *, allowed: bool = False) -> dict[str, Any]:
+        """What an address answers; an empty object, if that is ``allowed``, where this user may not ask for it."""
+        client = self._client
+        with translated(self._settings):
+            reply = client.get_session().get(url, auth=client.auth, timeout=self._settings.timeout_s)
+            if allowed and reply.status_code in _CLOSED:
+                return {}
+            reply.raise_for_status()
+            found: dict[str, Any] = reply.json()
+            return found
+
+    def _add(self, documents: list[dict[str, Any]]) -> dict[str, str]:
+        """Send documents; returns what is wrong with those that Solr refuses, found by sending halves."""
+        if not documents:
+            return {}
+        try:
+            self._write(partial(self._client.add, documents))
+        except SolrFailure as error:
+            if error.status_code not in _REFUSED:
+                raise
+            if len(documents) == 1:
+                return {documents[0][self._key]: _with_cure(error.said, self._settings)}
+            half = len(documents) // 2
+            return self._add(documents[:half]) | self._add(documents[half:])
+        return {}
+
+    def _write(self, action: Callable[[], Any]) -> None:
+        with translated(self._settings):
+            action()
+
+
+#: All documents, whatever the handler's defaults are.
+_EVERYTHING: Mapping[str, Any] = {
+    "q": "*:*",
+    "defType": "lucene",
+    "fl": "*",
+    "start": 0,
+    "group": "false",
+    "facet": "false",
+    "hl": "false",
+}
+
+
+def _listed(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _batches(items: Iterable[Any]) -> Iterator[list[Any]]:
+    rest = iter(items)
+    while batch := list(islice(rest, _BATCH)):
+        yield batch
+
+
+def _has_object(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return any(_has_object(inner) for inner in value)
+    return isinstance(value, Mapping)
+
+
+def _kind(field_type: Mapping[str, Any], name: str) -> str:
+    return TEXT if str(field_type.get("class", "")).endswith("TextField") else name
+
+
+def _with_cure(said: str, settings: SolrSettings) -> str:
+    if "unknown field" not in said:
+        return said
+    return f"{said}. Add the field to the schema of {settings.index!r}, or give it a name of a dynamic field (*_t, *_s)"

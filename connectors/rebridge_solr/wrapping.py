@@ -1,0 +1,172 @@
+"""Wrapped `pysolr.Solr`, `pysolr.SolrCloud` and `AsyncSolr` clients.
+
+The client's own ``search`` runs as it is, on a copy of the client that sees two steps of it: the request that goes out
+by ``_select``, and the reply that its decoder reads. So whatever ``search`` makes of a reply, it makes of a reranked
+one.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, replace
+from functools import wraps
+from inspect import iscoroutinefunction
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from rebridge.bridge import Bridge
+from rebridge.drivers import run, run_async
+from rebridge.steps import Fetch
+from rebridge.subclassing import above, with_rerank_query, wrapped
+from rebridge_solr.learning import Ask, learning
+from rebridge_solr.reading import handler_of, read
+from rebridge_solr.request import Defaults, Request, texts
+from rebridge_solr.wire import checked, on_the_wire
+
+# What the handlers of an engine do by themselves: by bridge, then by address and handler.
+_KNOWN: WeakKeyDictionary[Bridge, dict[tuple[str, str], Defaults]] = WeakKeyDictionary()
+
+
+def wrap_client(client: Any, bridge: Bridge) -> Any:
+    """The same client, with its searches answered by the bridge."""
+    return wrapped(client, bridge, _methods)
+
+
+def _methods(base: type[Any]) -> Mapping[str, Any]:
+    door = _async_door if iscoroutinefunction(getattr(base, "_select", None)) else _door
+
+    @wraps(base.search)
+    def search(self: Any, *args: Any, rerank_query: str | None = None, **kwargs: Any) -> Any:
+        if self.rebridge is None:
+            return above(self, "search")(*args, **kwargs)
+        # The next page of a cursor is asked for on the copy that got the first.
+        client = vars(self).get("_rebridge_client", self)
+        return above(door(client, rerank_query), "search")(*args, **kwargs)
+
+    search.__signature__ = with_rerank_query(base.search)  # type: ignore[attr-defined] # functions may have one
+    return {"search": search} | ({"aclose": _closing(base)} if hasattr(base, "aclose") else {})
+
+
+def _closing(base: type[Any]) -> Callable[[Any], Any]:
+    @wraps(base.aclose)
+    async def aclose(self: Any) -> None:
+        await above(self, "aclose")()
+        if self.rebridge is not None:
+            self.rebridge.close()
+
+    return aclose
+
+
+def _door(client: Any, rerank_query: str | None) -> Any:
+    def select(params: dict[str, Any], handler: str | None = None) -> Any:
+        asked = _Asked(client, params, handler, rerank_query)
+
+        def send(request: Request) -> Any:
+            return asked.reply(request, client._select(asked.wire(request), handler))  # noqa: SLF001 - our own stand-in
+
+        def ask(step: Ask) -> Any:
+            if step.kind == "search":
+                return client._select(step.what, handler)  # noqa: SLF001 - the way of all searches
+            return client._send_request("get", step.what)  # noqa: SLF001 - the way of all requests
+
+        return _finished(client.rebridge.answer(asked.target, run(asked.informed(), ask), send).reply)
+
+    return _with(client, select)
+
+
+def _async_door(client: Any, rerank_query: str | None) -> Any:
+    async def select(params: dict[str, Any], handler: str | None = None) -> Any:
+        asked = _Asked(client, params, handler, rerank_query)
+
+        async def send(request: Request) -> Any:
+            return asked.reply(request, await client._select(asked.wire(request), handler))  # noqa: SLF001 - as above
+
+        async def ask(step: Ask) -> Any:
+            if step.kind == "search":
+                return await client._select(step.what, handler)  # noqa: SLF001 - as above
+            return await client._send_request("get", step.what)  # noqa: SLF001 - as above
+
+        informed = await run_async(asked.informed(), ask)
+        return _finished((await client.rebridge.answer_async(asked.target, informed, send)).reply)
+
+    return _with(client, select)
+
+
+def _with(client: Any, select: Callable[..., Any]) -> Any:
+    door = copy.copy(client)
+    vars(door).update(_select=select, decoder=_Decoder(client.decoder), _rebridge_client=client)
+    return door
+
+
+class _Asked:
+    """One search of a client, as it came to ``_select``."""
+
+    def __init__(self, client: Any, params: dict[str, Any], handler: str | None, rerank_query: str | None) -> None:
+        self._client = client
+        self._params = params
+        self._request = Request(params, handler=handler or client.search_handler or "select", rerank_query=rerank_query)
+        # A client of SolrCloud goes to another address each time.
+        self._collection = getattr(client, "collection", None)
+
+    @property
+    def target(self) -> str:
+        """The core or collection: the last part of the address, unless a parameter names it."""
+        named = texts(self._params.get("collection", ()))
+        return named[0] if named else str(self._collection or self._client.url.rstrip("/").rpartition("/")[2])
+
+    def informed(self) -> Generator[Fetch, Any, Request]:
+        """The request with the defaults of its handler, which are asked for if it would be reranked."""
+        asked = read(self._request)
+        if asked.bypass is not None or (asked.query_text is None and "q" in self._params and not asked.document):
+            return self._request
+        known = _KNOWN.setdefault(self._client.rebridge, {})
+        place = (str(self._collection or self._client.url), handler_of(self._request))
+        if place not in known:
+            found = yield from learning(self._request, self._decoded)
+            if found is None:
+                return self._request
+            known[place] = found
+        return replace(self._request, defaults=known[place])
+
+    def wire(self, request: Request) -> dict[str, Any]:
+        """What to hand to ``_select``: the user's own parameters themselves, unless the request is another."""
+        params = on_the_wire(request).params
+        return self._params if params is self._params else dict(params)
+
+    def reply(self, request: Request, text: Any) -> Any:
+        """The reply behind a text."""
+        return checked(request, self._decoded(text))
+
+    def _decoded(self, text: Any) -> Any:
+        """A reply, or the text itself if it is none; then the client's decoder will say so in its own way."""
+        try:
+            return self._client.decoder.decode(text)
+        except (ValueError, TypeError):
+            return text
+
+
+@dataclass(frozen=True, slots=True)
+class _Finished:
+    """A reply that needs no decoding any more."""
+
+    reply: Mapping[str, Any]
+
+
+def _finished(reply: Any) -> Any:
+    """What ``_select`` gives to ``search``: a reply for the decoder to hand out, or the text that is none."""
+    return _Finished(reply) if isinstance(reply, Mapping) else reply
+
+
+class _Decoder:
+    """A client's decoder, which hands finished replies out as they are."""
+
+    def __init__(self, decoder: Any) -> None:
+        self._decoder = decoder
+
+    def decode(self, text: Any) -> Any:
+        """The reply behind a text."""
+        return text.reply if isinstance(text, _Finished) else self._decoder.decode(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._decoder, name)
