@@ -38,7 +38,7 @@ def found(**keys: Any) -> dict[str, str]:
     [
         {},
         {"query_fields": {"body": 2, "both": 1, "summary_t": 1}},
-        {"query_fields": {"tit*": 1}},
+        {"query_fields": {"tit*": 1, "body.raw": 3, "code_s": 1}},
         {"passage": {"template": "{brand.name}\n{brand}\n{note}\n{year}\n{code_s}"}},
         {"rank_window": 100},
     ],
@@ -52,9 +52,9 @@ def test_what_fits(keys: dict[str, Any]) -> None:
     ("keys", "key", "message"),
     [
         ({"query_fields": {"titel": 1}}, "query_fields.titel", "Did you mean 'title'?"),
-        ({"query_fields": {"body.raw": 1}}, "query_fields.body.raw", "is keyword, which is not searched by words"),
+        ({"query_fields": {"year": 1}}, "query_fields.year", "is long, which is not searched by words"),
         ({"query_fields": {"note": 1}}, "query_fields.note", "is not indexed"),
-        ({"query_fields": {"code_s": 1}}, "query_fields.code_s", "is string"),
+        ({"query_fields": {"brand": 1}}, "query_fields.brand", "is object"),
         ({"query_fields": {"x*": 1}}, "query_fields.x*", "is not in the index"),
         ({"passage": {"template": "{title}\n{brand.nam}"}}, "passage.template", "Did you mean 'brand.name'?"),
         ({"rank_window": 101}, "rank_window", "at most 100 hits"),

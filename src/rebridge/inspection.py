@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 #: What `IndexFacts.fields` calls a field that documents have and no query finds.
 NOT_INDEXED = "not indexed"
+#: Types of one exact value, such as a part number, that words can be compared with; the engines' own names.
+_EXACT = {"keyword", "constant_keyword", "wildcard", "flattened", "string"}
 
 
 def misfits(config: PipelineConfig, facts: IndexFacts) -> list[tuple[str, str]]:
@@ -36,7 +38,7 @@ def _query_fields(config: PipelineConfig, facts: IndexFacts) -> Iterator[tuple[s
         kind = _kind(name, facts)
         if kind is None:
             yield f"query_fields.{name}", _absent(name, [key for key, kind in facts.fields.items() if kind == TEXT])
-        elif TEXT not in kind.split("/"):
+        elif not {TEXT, *_EXACT} & set(kind.split("/")):
             texts = ", ".join(sorted(key for key, kind in facts.fields.items() if kind == TEXT)) or "none"
             yield f"query_fields.{name}", f"is {kind}, which is not searched by words. Fields that are: {texts}."
 
