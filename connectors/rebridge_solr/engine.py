@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from rebridge.connector import TEXT, IndexFacts
 from rebridge.drivers import run
-from rebridge.errors import BadReply, ConnectorError, DocumentsRefused
+from rebridge.errors import ConnectorError, DocumentsRefused
 from rebridge_solr.failures import SolrFailure, translated
 from rebridge_solr.learning import UNIQUE_KEY, Ask, learning
 from rebridge_solr.plain_words import exactly
@@ -36,7 +36,7 @@ class SolrEngine:
     """A `rebridge.connector.Engine`. Threads may share it.
 
     Args:
-        client: a client for the core or collection whose results are the decoded replies.
+        client: a client for the core or collection whose results are the decoded replies, all of them objects.
         settings: the pipeline's ``connector:`` section.
     """
 
@@ -175,9 +175,7 @@ class SolrEngine:
         rest = {name: value for name, value in params.items() if name != "q"}
         with translated(self._settings):
             # pysolr writes no parameter for an empty list.
-            reply = self._client.search(params.get("q", []), search_handler=handler, **rest)
-        if not isinstance(reply, dict):
-            raise BadReply("no JSON object", "solr", reply)
+            reply: dict[str, Any] = self._client.search(params.get("q", []), search_handler=handler, **rest)
         return reply
 
     def _get(self, url: str, *, allowed: bool = False) -> dict[str, Any]:

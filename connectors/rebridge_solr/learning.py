@@ -6,6 +6,7 @@ Without it one cannot add to an ``fl`` that ``solrconfig.xml`` holds, nor see a 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
 from rebridge.steps import Fetch
@@ -60,16 +61,22 @@ def learning(request: Request, decode: Callable[[Any], Any]) -> Generator[Fetch,
         key = yield Fetch(Ask("path", UNIQUE_KEY))
     except Exception:  # noqa: BLE001 - not everybody may read the schema
         key = ""
-    return learnt(decode(probe), decode(key))
+    found = learnt(decode(probe), decode(key))
+    if not found.tells_max_score or not parse_fl(found.params.get("fl", ())).score_keys:
+        return found
+    try:
+        probe = yield Fetch(Ask("search", {**_PROBE, **where, "fl": found.unique_key}))
+    except Exception:  # noqa: BLE001 - as above
+        return found
+    return replace(found, tells_max_score=learnt(decode(probe), None).tells_max_score)
 
 
 def learnt(probe: Any, key: Any) -> Defaults:
     """The handler's defaults, as far as the decoded replies tell them; Solr's own if the replies are odd."""
     echo = _inside(_inside(probe, "responseHeader"), "params")
     params = {name: texts(value) for name, value in echo.items() if name not in _PROBE.keys() | _WHERE | _CHATTER}
-    name = _inside({"key": key}, "key").get("uniqueKey")
-    told = "maxScore" in _inside(probe, "response") and not parse_fl(params.get("fl", ())).score_keys
-    return Defaults(params, name if isinstance(name, str) else "id", told)
+    name = key.get("uniqueKey") if isinstance(key, Mapping) else None
+    return Defaults(params, name if isinstance(name, str) else "id", "maxScore" in _inside(probe, "response"))
 
 
 def _inside(value: Any, key: str) -> Mapping[str, Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from rebridge.errors import ConnectorError, MissingExtra
+from rebridge.errors import BadReply, ConnectorError, MissingExtra
 from rebridge_solr.engine import SolrEngine
 from rebridge_solr.failures import NOT_SOLR, SolrFailure, failure, one_line, translated
 from rebridge_solr.settings import FieldType, SolrSettings
@@ -44,6 +45,7 @@ def open_solr(settings: SolrSettings, *, create: bool = False) -> SolrEngine:
         timeout=settings.timeout_s,
         auth=None if settings.user is None else (settings.user, password),
         verify=str(settings.ca_certs) if settings.ca_certs else settings.verify_certs,
+        decoder=_Decoder(),
         results_cls=_decoded,
     )
     engine = SolrEngine(client, settings)
@@ -53,6 +55,17 @@ def open_solr(settings: SolrSettings, *, create: bool = False) -> SolrEngine:
         engine.close()
         raise
     return engine
+
+
+class _Decoder(json.JSONDecoder):
+    """Decodes objects, and refuses what else may come as JSON."""
+
+    def decode(self, s: str) -> Any:  # type: ignore[override] # its type has one more parameter, for its own use
+        """The object in a text."""
+        reply = super().decode(s)
+        if not isinstance(reply, dict):
+            raise BadReply("no JSON object", "solr", reply)
+        return reply
 
 
 def _decoded(reply: Any, _next_page: Any = None) -> Any:

@@ -20,7 +20,7 @@ _DEPTH = 12
 _DISMAX = frozenset({"dismax", "edismax"})
 
 _EMBEDDED = re.compile(r"""_query_:\s*(?:"(?P<double>(?:[^"\\]|\\.)*)"|'(?P<single>(?:[^'\\]|\\.)*)')|\{!""", re.DOTALL)
-_FIELD = re.compile(r"""(?<![\w.*])([\w.*-]+):("(?:[^"\\]|\\.)*"|\([^()]*\)|[^\s()"]+)""")
+_FIELD = re.compile(r"""(?<![\w.*])([\w.*-]+):("(?:[^"\\]|\\.)*"|\([^()]*\)|[\[{][^\]}]*[\]}]|[^\s()"\[{]+)""")
 # By Solr's own suffixes for dynamic fields, and by what people call the fields of exact values.
 _EXACT_NAME = re.compile(
     r"(?:.*_)?(?:ids?|uuid|key|sku|isbn|ean|code|slug|url)|.*_(?:s|ss|i|is|l|ls|f|fs|d|ds|b|bs|dt|dts|p)"
@@ -180,6 +180,11 @@ def _words(text: str, *, exact: bool = False) -> Iterator[Words]:
         yield Words(" ".join(text.split()), exact)
 
 
+def _edismax_text(query: str) -> str:
+    """The words of an Extended DisMax query, for which a colon is one only behind the name of a field."""
+    return lucene_text(re.sub(r"(?<!\S)(\d+):(?=\d)", r"\1\\:", query))
+
+
 def _dismax_text(query: str) -> str:
     """The words of a DisMax query, which knows ``+``, ``-`` and phrases and no other operators."""
     wanted = re.sub(r'(?<!\S)-(?:"[^"]*"|\S+)', " ", query)
@@ -195,7 +200,7 @@ def _surround_text(query: str) -> str:
 
 _CLEAN: dict[str, Callable[[str], str]] = {
     "dismax": _dismax_text,
-    "edismax": lucene_text,
+    "edismax": _edismax_text,
     "simple": simple_text,
     "surround": _surround_text,
     "payload_score": str,

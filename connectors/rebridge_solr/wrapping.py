@@ -20,7 +20,7 @@ from rebridge.drivers import run, run_async
 from rebridge.steps import Fetch
 from rebridge.subclassing import above, with_rerank_query, wrapped
 from rebridge_solr.learning import Ask, learning
-from rebridge_solr.reading import handler_of, read
+from rebridge_solr.reading import handler_of
 from rebridge_solr.request import Defaults, Request, texts
 from rebridge_solr.wire import checked, on_the_wire
 
@@ -63,6 +63,8 @@ def _door(client: Any, rerank_query: str | None) -> Any:
         asked = _Asked(client, params, handler, rerank_query)
 
         def send(request: Request) -> Any:
+            if asked.must_learn(request):
+                run(asked.learning(), ask)
             return asked.reply(request, client._select(asked.wire(request), handler))  # noqa: SLF001 - our own stand-in
 
         def ask(step: Ask) -> Any:
@@ -70,7 +72,11 @@ def _door(client: Any, rerank_query: str | None) -> Any:
                 return client._select(step.what, handler)  # noqa: SLF001 - the way of all searches
             return client._send_request("get", step.what)  # noqa: SLF001 - the way of all requests
 
-        return _finished(client.rebridge.answer(asked.target, run(asked.informed(), ask), send).reply)
+        try:
+            outcome = client.rebridge.answer(asked.target, asked.request, send)
+        except _Learnt as learnt:
+            outcome = client.rebridge.answer(asked.target, learnt.request, send)
+        return _handed_out(outcome.reply)
 
     return _with(client, select)
 
@@ -80,6 +86,8 @@ def _async_door(client: Any, rerank_query: str | None) -> Any:
         asked = _Asked(client, params, handler, rerank_query)
 
         async def send(request: Request) -> Any:
+            if asked.must_learn(request):
+                await run_async(asked.learning(), ask)
             return asked.reply(request, await client._select(asked.wire(request), handler))  # noqa: SLF001 - as above
 
         async def ask(step: Ask) -> Any:
@@ -87,8 +95,11 @@ def _async_door(client: Any, rerank_query: str | None) -> Any:
                 return await client._select(step.what, handler)  # noqa: SLF001 - as above
             return await client._send_request("get", step.what)  # noqa: SLF001 - as above
 
-        informed = await run_async(asked.informed(), ask)
-        return _finished((await client.rebridge.answer_async(asked.target, informed, send)).reply)
+        try:
+            outcome = await client.rebridge.answer_async(asked.target, asked.request, send)
+        except _Learnt as learnt:
+            outcome = await client.rebridge.answer_async(asked.target, learnt.request, send)
+        return _handed_out(outcome.reply)
 
     return _with(client, select)
 
@@ -99,15 +110,25 @@ def _with(client: Any, select: Callable[..., Any]) -> Any:
     return door
 
 
+class _Learnt(Exception):
+    """What the handler does by itself has just been learnt: the search begins again, with this request."""
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(request)
+        self.request = request
+
+
 class _Asked:
     """One search of a client, as it came to ``_select``."""
 
     def __init__(self, client: Any, params: dict[str, Any], handler: str | None, rerank_query: str | None) -> None:
-        self._client = client
-        self._params = params
-        self._request = Request(params, handler=handler or client.search_handler or "select", rerank_query=rerank_query)
+        self._client, self._params = client, params
         # A client of SolrCloud goes to another address each time.
         self._collection = getattr(client, "collection", None)
+        request = Request(params, handler=handler or client.search_handler or "select", rerank_query=rerank_query)
+        self._known = _KNOWN.setdefault(client.rebridge, {})
+        self._place = (str(self._collection or client.url), handler_of(request))
+        self.request = replace(request, defaults=self._known.get(self._place))
 
     @property
     def target(self) -> str:
@@ -115,19 +136,20 @@ class _Asked:
         named = texts(self._params.get("collection", ()))
         return named[0] if named else str(self._collection or self._client.url.rstrip("/").rpartition("/")[2])
 
-    def informed(self) -> Generator[Fetch, Any, Request]:
-        """The request with the defaults of its handler, which are asked for if it would be reranked."""
-        asked = read(self._request)
-        if asked.bypass is not None or (asked.query_text is None and "q" in self._params and not asked.document):
-            return self._request
-        known = _KNOWN.setdefault(self._client.rebridge, {})
-        place = (str(self._collection or self._client.url), handler_of(self._request))
-        if place not in known:
-            found = yield from learning(self._request, self._decoded)
-            if found is None:
-                return self._request
-            known[place] = found
-        return replace(self._request, defaults=known[place])
+    def must_learn(self, request: Request) -> bool:
+        """Whether this is the first request to the handler that would be reranked."""
+        return request.plan is not None and request.defaults is None
+
+    def learning(self) -> Generator[Fetch, Any, None]:
+        """Learn what the handler does by itself.
+
+        Raises:
+            _Learnt: if it answers. If it does not, Solr's own defaults count for this one search.
+        """
+        found = yield from learning(self.request, self._decoded)
+        if found is not None:
+            self._known[self._place] = found
+            raise _Learnt(replace(self.request, defaults=found))
 
     def wire(self, request: Request) -> dict[str, Any]:
         """What to hand to ``_select``: the user's own parameters themselves, unless the request is another."""
@@ -139,23 +161,30 @@ class _Asked:
         return checked(request, self._decoded(text))
 
     def _decoded(self, text: Any) -> Any:
-        """A reply, or the text itself if it is none; then the client's decoder will say so in its own way."""
+        """A reply; or a text that is none, for the client's decoder to refuse in its own way."""
         try:
             return self._client.decoder.decode(text)
         except (ValueError, TypeError):
-            return text
+            return _Unreadable(text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unreadable:
+    """What cannot be decoded."""
+
+    text: Any
 
 
 @dataclass(frozen=True, slots=True)
 class _Finished:
     """A reply that needs no decoding any more."""
 
-    reply: Mapping[str, Any]
+    reply: Any
 
 
-def _finished(reply: Any) -> Any:
-    """What ``_select`` gives to ``search``: a reply for the decoder to hand out, or the text that is none."""
-    return _Finished(reply) if isinstance(reply, Mapping) else reply
+def _handed_out(reply: Any) -> Any:
+    """What ``_select`` gives to ``search``, and so to `_Decoder`."""
+    return reply.text if isinstance(reply, _Unreadable) else _Finished(reply)
 
 
 class _Decoder:
