@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from functools import wraps
 from typing import Any
 
 from rebridge.bridge import Bridge
-from rebridge.subclassing import above, wrapped
+from rebridge.subclassing import above, stand_in, wrapped
 from rebridge_query_dsl.exchange import Call
 from rebridge_query_dsl.wrapping import answer, answer_async, is_async, is_search, search_methods
 
@@ -44,7 +43,7 @@ def _methods(base: type[Any]) -> Mapping[str, Any]:
 
 
 def _door(client: Any, rerank_query: str | None) -> Any:
-    """A copy whose calls to the engine we see; they are made by the client itself, as it is then."""
+    """A stand-in whose calls to the engine we see; they are made by the client itself, as it is then."""
 
     def perform(method: str, path: str, **options: Any) -> Any:
         if not is_search(path):
@@ -56,6 +55,4 @@ def _door(client: Any, rerank_query: str | None) -> Any:
         reply = answer_async if is_async(client) else answer
         return reply(client.rebridge, Call(method, path, options), send, _RESPONSES, rerank_query)
 
-    door = copy.copy(client)
-    door.perform_request = perform
-    return door
+    return stand_in(client, perform_request=perform)

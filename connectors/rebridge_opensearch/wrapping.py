@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import Any
 
 from rebridge.bridge import Bridge
-from rebridge.subclassing import wrapped
+from rebridge.subclassing import stand_in, wrapped
 from rebridge_query_dsl.exchange import Call
 from rebridge_query_dsl.wrapping import answer, answer_async, is_async, is_search, search_methods
 
@@ -60,7 +59,5 @@ class _Transport:
 
 
 def _door(client: Any, rerank_query: str | None) -> Any:
-    """A copy whose calls to the engine we see; they are made by the client's own transport, as it is then."""
-    door = copy.copy(client)
-    door.transport = _Transport(client, rerank_query)
-    return door
+    """A stand-in whose calls to the engine we see; they are made by the client's own transport, as it is then."""
+    return stand_in(client, transport=_Transport(client, rerank_query))

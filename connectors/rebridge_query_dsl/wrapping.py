@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from rebridge.bridge import Bridge
-from rebridge.subclassing import above, with_rerank_query
+from rebridge.subclassing import above, itself, with_rerank_query
 from rebridge_query_dsl.exchange import Call, Multi, OddResponse, Responses, Single
 
 _log = logging.getLogger("rebridge")
@@ -30,7 +30,7 @@ def search_methods(base: type[Any], door: Callable[[Any, str | None], Any]) -> d
 
     Args:
         base: the class of the client.
-        door: makes a copy of a client whose search calls go through `answer`, given also the ``rerank_query``.
+        door: makes a stand-in for a client whose search calls go through `answer`, given also the ``rerank_query``.
     """
     methods = {name: _explicit(name, getattr(base, name), door) for name in ("search", "search_template")}
     return {**methods, "msearch": _plain(base.msearch, door), "close": _closing(base)}
@@ -44,7 +44,7 @@ def is_async(client: Any) -> bool:
 def _explicit(name: str, bare: Any, door: Callable[[Any, str | None], Any]) -> Any:
     @functools.wraps(bare)
     def method(self: Any, *args: Any, rerank_query: str | None = None, **kwargs: Any) -> Any:
-        return above(self if self.rebridge is None else door(self, rerank_query), name)(*args, **kwargs)
+        return above(self if self.rebridge is None else door(itself(self), rerank_query), name)(*args, **kwargs)
 
     method.__signature__ = with_rerank_query(bare)  # type: ignore[attr-defined]
     return method
@@ -53,7 +53,7 @@ def _explicit(name: str, bare: Any, door: Callable[[Any, str | None], Any]) -> A
 def _plain(bare: Any, door: Callable[[Any, str | None], Any]) -> Any:
     @functools.wraps(bare)
     def msearch(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return above(self if self.rebridge is None else door(self, None), "msearch")(*args, **kwargs)
+        return above(self if self.rebridge is None else door(itself(self), None), "msearch")(*args, **kwargs)
 
     msearch.__signature__ = inspect.signature(bare)  # type: ignore[attr-defined]
     return msearch

@@ -7,7 +7,6 @@ one.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, replace
 from functools import wraps
@@ -18,7 +17,7 @@ from weakref import WeakKeyDictionary
 from rebridge.bridge import Bridge
 from rebridge.drivers import run, run_async
 from rebridge.steps import Fetch
-from rebridge.subclassing import above, with_rerank_query, wrapped
+from rebridge.subclassing import above, itself, stand_in, with_rerank_query, wrapped
 from rebridge_solr.learning import Ask, learning
 from rebridge_solr.reading import handler_of
 from rebridge_solr.request import Defaults, Request, texts
@@ -41,8 +40,7 @@ def _methods(base: type[Any]) -> Mapping[str, Any]:
         if self.rebridge is None:
             return above(self, "search")(*args, **kwargs)
         # The next page of a cursor is asked for on the copy that got the first.
-        client = vars(self).get("_rebridge_client", self)
-        return above(door(client, rerank_query), "search")(*args, **kwargs)
+        return above(door(itself(self), rerank_query), "search")(*args, **kwargs)
 
     search.__signature__ = with_rerank_query(base.search)  # type: ignore[attr-defined] # functions may have one
     return {"search": search} | ({"aclose": _closing(base)} if hasattr(base, "aclose") else {})
@@ -105,9 +103,7 @@ def _async_door(client: Any, rerank_query: str | None) -> Any:
 
 
 def _with(client: Any, select: Callable[..., Any]) -> Any:
-    door = copy.copy(client)
-    vars(door).update(_select=select, decoder=_Decoder(client.decoder), _rebridge_client=client)
-    return door
+    return stand_in(client, _select=select, decoder=_Decoder(client.decoder))
 
 
 class _Learnt(Exception):

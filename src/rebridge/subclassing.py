@@ -48,6 +48,26 @@ def above(client: Any, name: str) -> Any:
     return getattr(super(made, client), name)
 
 
+def stand_in(client: Any, **instead: Any) -> Any:
+    """The client as its own methods see it during one call: with the same state, but for these attributes.
+
+    Whatever a method sets, it sets on the client; and what it makes of its own class is a client, not a stand-in.
+    """
+    kind, names = type(client), frozenset(instead)
+    made: dict[Any, type[Any]] = kind._stand_ins  # noqa: SLF001 - those of our own class
+    if (kind, names) not in made:
+        made[kind, names] = _stand_in_class(kind, names)
+    other: Any = object.__new__(made[kind, names])
+    other.__dict__ = client.__dict__
+    other._rebridge_client, other._rebridge_instead = client, instead  # noqa: SLF001 - its slots
+    return other
+
+
+def itself(client: Any) -> Any:
+    """The client, given it or a stand-in for it."""
+    return getattr(client, "_rebridge_client", client)
+
+
 def with_rerank_query(method: Callable[..., Any]) -> inspect.Signature:
     """A method's signature with one more keyword."""
     bare = inspect.signature(method)
@@ -62,10 +82,31 @@ def _subclass(base: type[Any], methods: Methods) -> type[Any]:
         return base
     made = _classes.get(base)
     if made is None:
-        space = {"__module__": base.__module__, "__qualname__": base.__qualname__, "__doc__": base.__doc__}
-        made = type(base.__name__, (_Wrapped, base), space | {"_base": base} | dict(methods(base)))
+        space = {"_base": base, "_stand_ins": {}, **methods(base)}
+        made = type(base.__name__, (_Wrapped, base), _names(base) | space)
         _classes[base] = made
     return made
+
+
+def _stand_in_class(kind: type[Any], names: frozenset[str]) -> type[Any]:
+    space = {
+        "__slots__": ("_rebridge_client", "_rebridge_instead"),
+        "__new__": lambda _, *args, **kwargs: kind(*args, **kwargs),
+    }
+    return type(kind.__name__, (kind,), _names(kind) | space | {name: _instead(name) for name in names})
+
+
+def _instead(name: str) -> property:
+    """An attribute that a stand-in has instead of the client's; setting it sets the client's."""
+    return property(
+        lambda self: self._rebridge_instead[name],
+        lambda self, value: setattr(itself(self), name, value),
+        lambda self: delattr(itself(self), name),
+    )
+
+
+def _names(kind: type[Any]) -> dict[str, Any]:
+    return {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__doc__": kind.__doc__}
 
 
 class _Wrapped:
@@ -74,16 +115,17 @@ class _Wrapped:
     # A client that a wrapped client's class makes without our help (`type(client)(...)`) does not rerank.
     rebridge: Bridge | None = None
     _base: type[Any]
+    _stand_ins: dict[Any, type[Any]]
 
     def __copy__(self) -> Any:
-        copy = object.__new__(type(self))
+        copy = object.__new__(type(itself(self)))
         copy.__dict__.update(self.__dict__)
         return copy
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         # By its name the class would be taken for the user's own, so a wrapped client is pickled as the bare one and
         # what it was wrapped with. It can be pickled where both can.
-        bare = _copied(self, self._base)
+        bare = _copied(itself(self), self._base)
         bare.__dict__.pop("rebridge", None)
         if self.rebridge is None:
             return bare.__reduce_ex__(protocol)  # type: ignore[no-any-return]
@@ -105,7 +147,7 @@ def _copied(client: Any, kind: type[Any]) -> Any:
 
 
 def _adopted(value: Any, copies: dict[int, Any]) -> Any:
-    """The copy that belongs into the copied client; the value itself if it does not point to the client."""
+    """The copy that belongs into the copy client; the value itself if it does not point to the client."""
     if id(value) in copies:
         return copies[id(value)]
     inside = getattr(value, "__dict__", None)

@@ -31,6 +31,7 @@ class Shop(pysolr.Solr):
 
     def search(self, q: str, search_handler: str | None = None, **kwargs: Any) -> Any:
         """Only what is in stock."""
+        self.asked = getattr(self, "asked", 0) + 1
         return super().search(q, search_handler, **{"fq": "stock:true", **kwargs})
 
 
@@ -250,6 +251,14 @@ def test_keeps_users_subclasses() -> None:
     Shop.fake = fake = FakeSolr()
     assert ids(wrap(Shop(URL), QUIET, scorer=FakeScorer(last)).search("shoe", rows=1)) == ["d19"]
     assert fake.searches()[-1]["fq"] == ["stock:true"]
+
+
+def test_keeps_what_users_searches_set() -> None:
+    """State that a user's own search keeps on the client stays there."""
+    mine = wrap(Shop(URL), QUIET, scorer=FakeScorer(last))
+    for _ in range(2):
+        mine.search("shoe")
+    assert mine.asked == 2
 
 
 def test_attributes_and_patches_count(fake: FakeSolr, monkeypatch: pytest.MonkeyPatch) -> None:

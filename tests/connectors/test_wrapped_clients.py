@@ -56,6 +56,21 @@ class Kind:
 
         return asyncio.run(wait())
 
+    def stub(self, client: Any, reply: Any) -> None:
+        """Let a client get this reply to everything."""
+
+        def answer(*args: Any, **kwargs: Any) -> Any:
+            return reply
+
+        async def answer_async(*args: Any, **kwargs: Any) -> Any:
+            return reply
+
+        perform = answer_async if self.awaited else answer
+        if hasattr(client, "perform_request"):
+            client.perform_request = perform
+        else:
+            client.transport = type("Stub", (), {"perform_request": staticmethod(perform)})()
+
 
 def _elasticsearch(cluster: Cluster, **options: Any) -> Any:
     return fake_cluster.elasticsearch(cluster, **options)
@@ -241,6 +256,61 @@ class TestSameClient:
         assert client.hello() == "hello"
         assert ids(kind.call(client.search, index="shop", body={"query": QUERY, "size": 1})) == ["d20"]
 
+    def test_keeps_what_users_searches_set(self, kind: Kind, cluster: Cluster, bare: Any) -> None:
+        """What a user's own `search` sets on the client stays there."""
+
+        class Mine(type(bare)):  # type: ignore[misc]
+            searches = 0
+
+            def search(self, *args: Any, **kwargs: Any) -> Any:
+                self.searches += 1
+                return super().search(*args, **kwargs)
+
+        client = wrap(kind.client(cluster, base=Mine), CONFIG, scorer=FakeScorer(last_first))
+        for _ in range(2):
+            assert ids(kind.call(client.search, index="shop", body={"query": QUERY, "size": 1})) == ["d20"]
+        assert client.searches == 2
+
+    def test_searches_within_searches(self, kind: Kind, cluster: Cluster, bare: Any) -> None:
+        """A search that a user's own method makes within another is reranked once."""
+
+        class Mine(type(bare)):  # type: ignore[misc]
+            def msearch(self, **kwargs: Any) -> Any:
+                return self.search(**kwargs)
+
+        client = wrap(kind.client(cluster, base=Mine), CONFIG, scorer=FakeScorer(last_first))
+        assert ids(kind.call(client.msearch, index="shop", body={"query": QUERY, "size": 1})) == ["d20"]
+        assert client.rebridge.counts == {Count("shop", "applied", None): 1}
+
+    def test_clients_made_within_searches(self, kind: Kind, cluster: Cluster, bare: Any) -> None:
+        """What a user's own `search` copies, or makes of its class, are clients like any other."""
+
+        class Mine(type(bare)):  # type: ignore[misc]
+            made: tuple[Any, ...] = ()
+
+            def search(self, *args: Any, **kwargs: Any) -> Any:
+                self.made = (copy.copy(self), type(self)("http://localhost:9200"))
+                return super().search(*args, **kwargs)
+
+        client = wrap(kind.client(cluster, base=Mine), CONFIG, scorer=FakeScorer(last_first))
+        kind.call(client.search, index="shop", body={"query": QUERY})
+        assert [type(each) for each in client.made] == [type(client)] * 2
+        assert ids(kind.call(client.made[0].search, index="shop", body={"query": QUERY, "size": 1})) == ["d20"]
+
+    def test_stubs_set_within_searches(self, kind: Kind, cluster: Cluster, bare: Any) -> None:
+        """What a user's own `search` puts in place of the way to the engine is used, at once and later."""
+
+        class Mine(type(bare)):  # type: ignore[misc]
+            def search(self, *args: Any, **kwargs: Any) -> Any:
+                kind.stub(self, {"acknowledged": True})
+                return super().search(*args, **kwargs)
+
+        client = wrap(kind.client(cluster, base=Mine), CONFIG, scorer=FakeScorer(last_first))
+        for _ in range(2):
+            assert kind.call(client.search, index="shop", body={"query": QUERY}) == {"acknowledged": True}
+        assert kind.call(client.count, index="shop") == {"acknowledged": True}
+        assert cluster.calls == []
+
     def test_gives_itself_in_a_with_block(self, kind: Kind, client: Any) -> None:
         """`with` and `async with` give the wrapped client."""
 
@@ -340,19 +410,8 @@ class TestSameClient:
     def test_odd_replies(self, kind: Kind, client: Any) -> None:
         """What a user's stub answers comes through as it is."""
         for odd in ((200, {}, {}), {"acknowledged": True}, None, "<html>"):
-
-            async def stub_async(*args: Any, odd: Any = odd, **kwargs: Any) -> Any:
-                return odd
-
-            def stub(*args: Any, odd: Any = odd, **kwargs: Any) -> Any:
-                return odd
-
             one = copy.copy(client)
-            answer = stub_async if kind.awaited else stub
-            if hasattr(one, "perform_request"):
-                one.perform_request = answer
-            else:
-                one.transport = type("Stub", (), {"perform_request": staticmethod(answer)})()
+            kind.stub(one, odd)
             assert kind.call(one.search, index="shop", body={"query": QUERY}) == odd
 
 
