@@ -15,6 +15,7 @@ from rebridge.config import ConnectorSection
 from rebridge.connector import load
 from rebridge.errors import ConfigError, ModelNotFound, ScorerError
 from rebridge.passages import PassageTemplate
+from rebridge.stories import together
 from rebridge.testing import FakeScorer, MemoryConnector, MemoryEngine
 
 DOCUMENTS = {f"d{n}": {"title": f"shoe {n}"} for n in range(1, 10)}
@@ -134,11 +135,35 @@ class TestModels:
         assert not closed
         assert ids(with_mine.answer("a", REQUEST, engine.search)) == ["d5", "d4"]
 
+    def test_the_reply_names_the_scorer(self, engine: MemoryEngine) -> None:
+        """The model in the annotation is the one that scored, not the one that the pipeline would have loaded."""
+        outcome = bridge(pipeline()).answer("a", REQUEST, engine.search)
+        assert outcome.reply["_rerank"]["model"] == FakeScorer().name
+
+    def test_what_was_loaded_is_closed_if_another_cannot_be(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A bridge that cannot be made leaves no model behind."""
+        closed = []
+
+        class Good(FakeScorer):
+            def close(self) -> None:
+                closed.append(True)
+
+        def opener(model: str, **_: Any) -> FakeScorer:
+            if model == "bad":
+                raise ScorerError("no such model")
+            return Good()
+
+        monkeypatch.setattr("rebridge.shared_scorers.open_scorer", opener)
+        configs = {name: pipeline(scorer={"model": name}) for name in ("good", "bad")}
+        with pytest.raises(ScorerError, match="no such model"):
+            Bridge(MemoryConnector(), configs)
+        assert closed == [True]
+
 
 class TestSeveralAtOnce:
     SEARCHES = [("shop", REQUEST), ("other", REQUEST), ("shop", {**REQUEST, "sort": "n"}), ("shop", {"query": "d"})]  # noqa: RUF012
 
-    def test_ask_engine_and_scorer_once(self, engine: MemoryEngine) -> None:
+    def test_ask_engine_and_scorer_once(self, engine: MemoryEngine, drive: Any) -> None:
         """Several searches are fetched at once and scored at once, each under its own pipeline."""
         asked: list[list[Any]] = []
 
@@ -147,40 +172,46 @@ class TestSeveralAtOnce:
             return [engine.search(request) for request in requests]
 
         served = bridge({"shop": pipeline()})
-        outcomes: Any = served.answer_all(self.SEARCHES, send)
+        outcomes = drive(together([served.search(*search) for search in self.SEARCHES]), send, None)
         assert [len(requests) for requests in asked] == [4]
         assert [outcome.summary.reason for outcome in outcomes] == [None, "no_pipeline", "own_sort", None]
         assert ids(outcomes[0]) == ["d5", "d4"]
+        assert served.counts[Count("shop", "applied", None)] == 2
+        assert served.counts[Count(None, "bypassed", "no_pipeline")] == 1
 
-        async def send_async(requests: list[Any]) -> list[Any]:
-            return send(requests)
-
-        again: Any = asyncio.run(served.answer_all_async(self.SEARCHES, send_async))
-        assert [outcome.reply["hits"] for outcome in again] == [outcome.reply["hits"] for outcome in outcomes]
-        assert served.counts[Count("shop", "applied", None)] == 4
-
-    def test_one_failure_costs_no_other(self, engine: MemoryEngine) -> None:
+    def test_one_failure_costs_no_other(self, engine: MemoryEngine, drive: Any) -> None:
         """What fails in one search is that search's own affair."""
-        problem = RuntimeError("no such index")
-        results = bridge(pipeline()).answer_all(
-            [("a", REQUEST), ("b", REQUEST)], lambda requests: [problem, engine.search(requests[1])]
+        problem, served = RuntimeError("no such index"), bridge(pipeline())
+        results = drive(
+            together([served.search("a", REQUEST), served.search("b", REQUEST)]),
+            lambda requests: [problem, engine.search(requests[1])],
+            None,
         )
         assert results[0] is problem
         assert ids(results[1]) == ["d5", "d4"]
 
-    def test_scorer_failures_degrade_each(self, engine: MemoryEngine) -> None:
+    def test_scorer_failures_degrade_each(self, engine: MemoryEngine, drive: Any) -> None:
         """A scorer that is down degrades all searches, and none fails."""
         served = Bridge(MemoryConnector(), pipeline(), scorer=FakeScorer(error=ScorerError("down")))
-        results: Any = served.answer_all([("a", REQUEST)] * 2, lambda some: [engine.search(one) for one in some])
+        searches = [served.search("a", REQUEST) for _ in range(2)]
+        results = drive(together(searches), lambda some: [engine.search(one) for one in some], None)
         assert [result.summary.status for result in results] == ["degraded", "degraded"]
 
 
 def test_odd_replies_pass_through(caplog: pytest.LogCaptureFixture) -> None:
     """An application gets what its engine said, whatever it is; the log says that it was odd."""
+    asked = []
+
+    def odd(request: Any) -> str:
+        asked.append(request)
+        return "<html>secret"
+
     with caplog.at_level(logging.WARNING, "rebridge"):
-        outcome = bridge(pipeline()).answer("a", REQUEST, lambda _request: "<html>")
-    assert (outcome.reply, outcome.summary.reason) == ("<html>", "odd_reply")
-    assert "<html>" in caplog.text
+        outcome = bridge(pipeline()).answer("a", REQUEST, odd)
+    assert (outcome.reply, outcome.summary.reason) == ("<html>secret", "odd_reply")
+    assert asked[-1] == REQUEST
+    assert "no list of hits" in caplog.text
+    assert "secret" not in caplog.text
 
 
 def _awaited(engine: MemoryEngine) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 from rebridge.bridge import Bridge
 from rebridge.subclassing import above, stand_in, wrapped
 from rebridge_query_dsl.exchange import Call
-from rebridge_query_dsl.wrapping import answer, answer_async, is_async, is_search, search_methods
+from rebridge_query_dsl.wrapping import answer, is_search, search_methods
 
 
 def wrap_client(client: Any, bridge: Bridge) -> Any:
@@ -52,7 +52,6 @@ def _door(client: Any, rerank_query: str | None) -> Any:
         def send(call: Call) -> Any:
             return client.perform_request(call.method, call.path, **call.options)
 
-        reply = answer_async if is_async(client) else answer
-        return reply(client.rebridge, Call(method, path, options), send, _RESPONSES, rerank_query)
+        return answer(client, Call(method, path, options), send, _RESPONSES, rerank_query)
 
     return stand_in(client, perform_request=perform)

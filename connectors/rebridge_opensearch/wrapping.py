@@ -8,7 +8,7 @@ from typing import Any
 from rebridge.bridge import Bridge
 from rebridge.subclassing import stand_in, wrapped
 from rebridge_query_dsl.exchange import Call
-from rebridge_query_dsl.wrapping import answer, answer_async, is_async, is_search, search_methods
+from rebridge_query_dsl.wrapping import answer, is_search, search_methods
 
 
 def wrap_client(client: Any, bridge: Bridge) -> Any:
@@ -49,10 +49,11 @@ class _Transport:
             return client.transport.perform_request(method, url, **options)
 
         def send(call: Call) -> Any:
-            return client.transport.perform_request(call.method, call.path, **call.options)
+            # The transport takes its own options out of the parameters, and a call may be sent twice.
+            params = {"params": dict(call.options["params"])} if call.options.get("params") else {}
+            return client.transport.perform_request(call.method, call.path, **{**call.options, **params})
 
-        reply = answer_async if is_async(client) else answer
-        return reply(client.rebridge, Call(method, url, options), send, _RESPONSES, self._rerank_query)
+        return answer(client, Call(method, url, options), send, _RESPONSES, self._rerank_query)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client.transport, name)

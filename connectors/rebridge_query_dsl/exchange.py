@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 from urllib.parse import unquote
 
+from rebridge.errors import RebridgeError
 from rebridge.flow import Outcome
 from rebridge_query_dsl.replies import ItemError
 from rebridge_query_dsl.request import Request
 
 RENDER_TEMPLATE = "/_render/template"
+#: What opensearch-py takes out of the URL's parameters for itself.
+_CLIENT_OPTIONS = ("request_timeout", "timeout", "ignore")
 
 
 class Call:
@@ -76,15 +79,11 @@ class Single:
         self._request = Request(self.target, self._params, self._body, rerank_query=rerank_query)
         self._template: Mapping[str, Any] = self._body if isinstance(self._body, Mapping) else {}
 
-    @property
-    def readable(self) -> bool:
-        """Whether the body can be looked into; clients also send text that was serialised before."""
-        return self._body is None or isinstance(self._body, Mapping)
-
     def rendering(self) -> Call:
         """The call that renders the template."""
         wanted = {key: self._template[key] for key in ("id", "source", "params") if key in self._template}
-        return self._call.changed(RENDER_TEMPLATE, params=None, body=wanted, **self._named("render_search_template"))
+        params = {key: self._params[key] for key in _CLIENT_OPTIONS if key in self._params} or None
+        return self._call.changed(RENDER_TEMPLATE, params=params, body=wanted, **self._named("render_search_template"))
 
     def rendered(self, response: Any) -> bool:
         """Take the rendered template; returns whether it is one."""
@@ -117,8 +116,8 @@ class Single:
         """The endpoint's name, which elasticsearch-py puts into traces."""
         return {"endpoint_id": endpoint} if "endpoint_id" in self._call.options else {}
 
-    def received(self, response: Any) -> Any:
-        """The native reply in a response."""
+    def received(self, _: Request, response: Any) -> Any:
+        """The native reply in the response to a request."""
         self._response = response
         return self._responses.body(response)
 
@@ -134,21 +133,20 @@ class Multi:
     See https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-msearch.
     """
 
-    def __init__(self, call: Call, responses: Responses, rerank_query: str | None) -> None:
+    def __init__(self, call: Call, responses: Responses) -> None:
         self._call, self._responses = call, responses
         self._response: Any = None
-        self._target = target(call.path)
-        self._lines = _lines(call.options.get("body"))
-        # A filter over all replies at once can take away what reranking needs.
-        filtered = "filter_path" in (call.options.get("params") or {})
-        self.readable = bool(self._lines) and not filtered
+        self.target = target(call.path)
+        lines = _lines(call.options.get("body"))
+        #: Why the searches cannot be told apart, in a word; None if they can. A filter over all replies at once can
+        #: take away what reranking needs.
+        self.unreadable = None if lines else "unreadable_body"
+        if "filter_path" in (call.options.get("params") or {}):
+            self.unreadable = "filter_path"
         self.requests = [
-            Request(_header_index(header) or self._target, _header_params(header), body, rerank_query=rerank_query)
-            for header, body in self._pairs()
+            Request(_header_index(header) or self.target, _header_params(header), body)
+            for header, body in zip(lines[::2], lines[1::2], strict=True)
         ]
-
-    def _pairs(self) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
-        return zip(self._lines[::2], self._lines[1::2], strict=True) if self.readable else iter(())
 
     def call(self, natives: Sequence[Request]) -> Call:
         """The call for native requests: the user's own, exactly, where nothing was changed."""
@@ -163,28 +161,28 @@ class Multi:
         return self._call.changed(body=lines if listed else "".join(f"{json.dumps(line)}\n" for line in lines))
 
     def _header(self, native: Request) -> dict[str, Any]:
-        index = {"index": native.index} if native.index != self._target else {}
+        index = {"index": native.index} if native.index != self.target else {}
         return {**index, **native.params}
 
-    def received(self, response: Any, expected: int) -> list[Any]:
-        """The native replies in a response, an exception in place of each that failed.
+    def received(self, natives: Sequence[Request], response: Any) -> list[Any]:
+        """The native replies in the response to native requests, an exception in place of each that failed.
 
         Raises:
-            OddResponse: if it does not hold as many as expected.
+            OddResponse: if there is not one for each request.
         """
         body = self._responses.body(response)
         items = body.get("responses") if isinstance(body, Mapping) else None
-        if not isinstance(items, list) or len(items) != expected:
+        if not isinstance(items, list) or len(items) != len(natives):
             raise OddResponse(response)
         if self._response is None:
             self._response = response
         return [ItemError(item) if isinstance(item, Mapping) and "error" in item else item for item in items]
 
     def finished(self, results: Sequence[Outcome[Any] | Exception]) -> Any:
-        """The response that the caller gets.
+        """The response that the caller gets. A search that failed has an error in its place, as engines do it.
 
         Raises:
-            Exception: what ended one of the searches, if it is not the engine's own answer to it.
+            Exception: what ended one of the searches, if it is neither the engine's answer to it nor ours.
         """
         items = [_item(result) for result in results]
         body = self._responses.body(self._response)
@@ -194,22 +192,30 @@ class Multi:
 def _item(result: Outcome[Any] | Exception) -> Any:
     if isinstance(result, ItemError):
         return result.item
+    if isinstance(result, RebridgeError):
+        return {"error": {"type": "rerank_error", "reason": str(result)}, "status": 500}
     if isinstance(result, Exception):
         raise result
     return result.reply
 
 
 def _lines(body: Any) -> list[Mapping[str, Any]]:
-    """The lines of a multi-search; none if they are not pairs of objects."""
-    if isinstance(body, str | bytes):
-        body = body.splitlines()
-    if not isinstance(body, Sequence):
-        return []
+    """The lines of a multi-search; none if they are not pairs of objects. An empty line is an empty header."""
     try:
-        lines = [json.loads(line) if isinstance(line, str | bytes) else line for line in body if line not in ("", b"")]
-    except ValueError:
+        if isinstance(body, bytes):
+            body = body.decode()
+        if isinstance(body, str):  # not `splitlines`, which also cuts at characters that JSON may hold
+            body = body.removesuffix("\n").split("\n")
+        lines = [_line(line, header=index % 2 == 0) for index, line in enumerate(body)]
+    except (ValueError, TypeError):
         return []
     return lines if len(lines) % 2 == 0 and all(isinstance(line, Mapping) for line in lines) else []
+
+
+def _line(line: Any, *, header: bool) -> Any:
+    if not isinstance(line, str | bytes):
+        return line
+    return {} if header and not line.strip() else json.loads(line)
 
 
 def _header_index(header: Mapping[str, Any]) -> str | None:

@@ -93,6 +93,8 @@ def refused(answer: Any) -> str | None:
         meta = getattr(answer, "meta", None)
         status = getattr(answer, "status_code", getattr(meta, "status", None))
         return "window_refused" if status in _REFUSALS else None
+    if isinstance(answer, Mapping) and "error" in answer and answer.get("status") in _REFUSALS:
+        return "window_refused"  # clients can be told to hand errors over as replies
     shards = answer.get("_shards") if isinstance(answer, Mapping) else None
     failed = shards.get("failed") if isinstance(shards, Mapping) else None
     return "shard_failures" if isinstance(failed, int) and failed > 0 else None

@@ -10,19 +10,19 @@ import asyncio
 import functools
 import inspect
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 from rebridge.bridge import Bridge
+from rebridge.drivers import run, run_async
+from rebridge.steps import Fetch
+from rebridge.stories import Story, relay, together
 from rebridge.subclassing import above, itself, with_rerank_query
 from rebridge_query_dsl.exchange import Call, Multi, OddResponse, Responses, Single
 
 _log = logging.getLogger("rebridge")
 
 _SEARCHES = ("_search", "_search/template", "_msearch")
-
-Send = Callable[[Call], Any]
-SendAsync = Callable[[Call], Awaitable[Any]]
 
 
 def search_methods(base: type[Any], door: Callable[[Any, str | None], Any]) -> dict[str, Any]:
@@ -83,80 +83,58 @@ def is_search(path: str) -> bool:
     return "/".join(parts) in _SEARCHES or parts[-1] in _SEARCHES
 
 
-def answer(bridge: Bridge, call: Call, send: Send, responses: Responses, rerank_query: str | None) -> Any:
-    """Answer a search call of a client.
+def answer(client: Any, call: Call, send: Callable[[Call], Any], responses: Responses, rerank_query: str | None) -> Any:
+    """Answer a client's search call; to be awaited if the client is asynchronous.
 
     Args:
-        bridge: the pipelines.
-        call: the client's own call.
-        send: sends a call and returns the client's response to it.
-        responses: how to look into such responses.
+        client: the wrapped client.
+        call: its own call.
+        send: sends a call and returns the client's response to it; to be awaited likewise.
+        responses: how to look into the client's responses.
         rerank_query: the words for the model, if they are not those of the query.
 
     Returns:
-        A response as ``send`` gives it.
+        A response like those.
     """
     if call.path.endswith("/_msearch"):
-        multi = Multi(call, responses, rerank_query)
-        if not multi.readable:
-            return send(call)
-        try:
-            results = bridge.answer_all(
-                [(request.index, request) for request in multi.requests],
-                lambda natives: multi.received(send(multi.call(natives)), len(natives)),
-            )
-        except OddResponse as odd:
-            return odd.response
-        return multi.finished(results)
-    single = Single(call, responses, rerank_query)
-    if not single.readable:
-        return send(call)
-    if single.is_template and not (bridge.serves(single.target) and _render(single, send)):
-        return send(call)
-    outcome = bridge.answer(single.target, single.request, lambda native: single.received(send(single.call(native))))
-    return single.finished(outcome)
+        story = _multi(client.rebridge, Multi(call, responses), call)
+    else:
+        story = _single(client.rebridge, Single(call, responses, rerank_query), call)
+    return (run_async if is_async(client) else run)(story, send)
 
 
-async def answer_async(
-    bridge: Bridge, call: Call, send: SendAsync, responses: Responses, rerank_query: str | None
-) -> Any:
-    """As `answer`, without blocking the event loop."""
-    if call.path.endswith("/_msearch"):
-        multi = Multi(call, responses, rerank_query)
-        if not multi.readable:
-            return await send(call)
-
-        async def fetch_all(natives: list[Any]) -> list[Any]:
-            return multi.received(await send(multi.call(natives)), len(natives))
-
-        searches = [(request.index, request) for request in multi.requests]
-        try:
-            return multi.finished(await bridge.answer_all_async(searches, fetch_all))
-        except OddResponse as odd:
-            return odd.response
-    single = Single(call, responses, rerank_query)
-    if not single.readable:
-        return await send(call)
-    if single.is_template and not (bridge.serves(single.target) and await _render_async(single, send)):
-        return await send(call)
-
-    async def fetch(native: Any) -> Any:
-        return single.received(await send(single.call(native)))
-
-    return single.finished(await bridge.answer_async(single.target, single.request, fetch))
+# Both yield `Fetch` of a `Call`, to be answered by the client's response to it, and `Scores`; both return a response.
+def _single(bridge: Bridge, single: Single, call: Call) -> Story[Any]:
+    if single.is_template and not (bridge.serves(single.target) and (yield from _rendered(single))):
+        bridge.passed(single.target, "template")
+        return (yield Fetch(call))
+    search = bridge.search(single.target, single.request)
+    return single.finished((yield from relay(search, _calls(single.call), _replies(single.received))))
 
 
-def _render(single: Single, send: Send) -> bool:
+def _rendered(single: Single) -> Story[bool]:
     try:
-        return single.rendered(send(single.rendering()))
+        return single.rendered((yield Fetch(single.rendering())))
     except Exception as error:  # noqa: BLE001 - then the engine answers the template itself, or says what is wrong
         _log.debug("a search template cannot be rendered and passes through: %s", error)
         return False
 
 
-async def _render_async(single: Single, send: SendAsync) -> bool:
+def _multi(bridge: Bridge, multi: Multi, call: Call) -> Story[Any]:
+    if multi.unreadable is not None:
+        bridge.passed(multi.target, multi.unreadable)
+        return (yield Fetch(call))
+    searches = together([bridge.search(request.index, request) for request in multi.requests])
     try:
-        return single.rendered(await send(single.rendering()))
-    except Exception as error:  # noqa: BLE001 - as above
-        _log.debug("a search template cannot be rendered and passes through: %s", error)
-        return False
+        results = yield from relay(searches, _calls(multi.call), _replies(multi.received))
+    except OddResponse as odd:
+        return odd.response
+    return multi.finished(results)
+
+
+def _calls(call: Callable[[Any], Call]) -> Callable[[Any], Any]:
+    return lambda step: Fetch(call(step.request)) if isinstance(step, Fetch) else step
+
+
+def _replies(received: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    return lambda step, answer: received(step.request, answer) if isinstance(step, Fetch) else answer

@@ -7,10 +7,9 @@ first. One request has one pipeline: if its parts lead to several, or one leads 
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -18,21 +17,19 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
 
-from rebridge.config import PipelineConfig, ScorerSection
+from rebridge.config import PipelineConfig
 from rebridge.config_files import available, configs_folder, load_config
 from rebridge.connector import Connector
 from rebridge.drivers import run, run_async
 from rebridge.errors import BadReply, ConfigError
-from rebridge.flow import Flow, Outcome, rerank_flow
+from rebridge.flow import Outcome, rerank_flow
 from rebridge.models import Summary
 from rebridge.scorers.base import Scorer
 from rebridge.shared_scorers import SharedScorers
-from rebridge.steps import Fetch
-from rebridge.together import Results, together
+from rebridge.steps import Fetch, Score, Scores
+from rebridge.stories import Story, relay
 
 Config = PipelineConfig | Mapping[str, PipelineConfig] | str | Path | None
-#: Targets and native requests.
-Searches = Sequence[tuple[str | None, Any]]
 
 #: The pattern of a pipeline for every index.
 EVERY = "*"
@@ -46,12 +43,12 @@ class Count(NamedTuple):
     """What happened to a request, as `Bridge.counts` counts it.
 
     Attributes:
-        target: the index that was asked for, as it stood in the request; None if it named none.
+        pipeline: the pipeline's name; ``*`` for one that is for every index, None where there was none.
         status: ``applied``, ``bypassed`` or ``degraded``.
         reason: why, in a word.
     """
 
-    target: str | None
+    pipeline: str | None
     status: str
     reason: str | None
 
@@ -83,15 +80,21 @@ class Bridge:
         self.connector = connector
         self.source = (config, scorer, lazy)
         self._names, configs = _pipelines(connector.name, config)
-        self._pipelines = {key: config.pipeline(key, connector) for key, config in configs.items()}
-        self._sections = {key: config.scorer for key, config in configs.items()}
-        self._scorers = SharedScorers(scorer)
+        self._models = SharedScorers(scorer)
+        self._scorers = {key: self._models.get(config.scorer) for key, config in configs.items()}
+        self._pipelines = {
+            key: replace(config.pipeline(key, connector), model=self._scorers[key].name)
+            for key, config in configs.items()
+        }
         self._counts: Counter[Count] = Counter()
         self._lock = Lock()
         self._choose = lru_cache(_TARGETS)(self._look_up)
         if not lazy:
-            for section in self._sections.values():
-                self._scorers.open(section)
+            try:
+                self._models.load()
+            except BaseException:
+                self.close()
+                raise
 
     @property
     def counts(self) -> dict[Count, int]:
@@ -99,66 +102,49 @@ class Bridge:
         with self._lock:
             return dict(self._counts)
 
-    def answer(self, target: str | None, request: Any, send: Callable[[Any], Any]) -> Outcome[Any]:
-        """Answer one search.
+    def serves(self, target: str | None) -> bool:
+        """Whether there is a pipeline for this target."""
+        return self._choose(target)[0] is not None
+
+    def search(self, target: str | None, request: Any) -> Story[Outcome[Any]]:
+        """The story of one search, which brings its own scorer. Run it with `rebridge.drivers`.
 
         Args:
             target: the index that the request asks for.
             request: the native request, as the connector takes it.
-            send: sends a native request to the engine and returns its reply.
 
         Returns:
-            What the search came to. A reply that is no search reply passes through as it came.
+            A story of what the search comes to. A reply that is no search reply passes through as it came.
+        """
+        key, reason = self._choose(target)
+        if key is None:
+            return self._counted(None, _unknown(self.connector, request, reason))
+        pipeline, scorer = self._pipelines[key], self._scorers[key]
+        if key == EVERY and target:
+            pipeline = replace(pipeline, index=target)
+        return self._counted(key, _scored_by(scorer, _tolerant(rerank_flow(request, pipeline), pipeline.index)))
+
+    def answer(self, target: str | None, request: Any, send: Callable[[Any], Any]) -> Outcome[Any]:
+        """Answer one search; ``send`` sends a native request to the engine and returns its reply.
 
         Raises:
             Exception: whatever ``send`` raised; the scorer's error if the pipeline says so.
         """
-        search, section = self._search(target, request)
-        return run(search, send, self._scorer(section))
+        return run(self.search(target, request), send)
 
     async def answer_async(
         self, target: str | None, request: Any, send: Callable[[Any], Awaitable[Any]]
     ) -> Outcome[Any]:
         """As `answer`, without blocking the event loop."""
-        search, section = self._search(target, request)
-        return await run_async(search, send, await self._scorer_async(section))
+        return await run_async(self.search(target, request), send)
 
-    def answer_all(self, searches: Searches, send: Callable[[list[Any]], list[Any]]) -> Results:
-        """Answer several searches at once, each given by its target and request.
-
-        Args:
-            searches: the searches.
-            send: sends native requests and returns their replies, an exception in place of each that failed. It is
-                called once, and once more only for searches that the engine refused in a wider form.
-
-        Returns:
-            For each search what it came to, or the exception that ended it.
-        """
-        pairs = [self._search(*search) for search in searches]
-        return run(together([(search, self._scorer(section)) for search, section in pairs]), send)
-
-    async def answer_all_async(self, searches: Searches, send: Callable[[list[Any]], Awaitable[list[Any]]]) -> Results:
-        """As `answer_all`, without blocking the event loop."""
-        pairs = [self._search(*search) for search in searches]
-        flows = [(search, await self._scorer_async(section)) for search, section in pairs]
-        return await run_async(together(flows), send)
-
-    def serves(self, target: str | None) -> bool:
-        """Whether there is a pipeline for this target."""
-        return self._choose(target)[0] is not None
+    def passed(self, target: str | None, reason: str) -> None:
+        """Count a request that passes through without a look into it."""
+        self._count(self._choose(target)[0], Summary("bypassed", reason))
 
     def close(self) -> None:
         """Free the models that were loaded here; a later search loads them again."""
-        self._scorers.close()
-
-    def _search(self, target: str | None, request: Any) -> tuple[Flow[Any], ScorerSection | None]:
-        key, reason = self._choose(target)
-        if key is None:
-            return self._counted(target, _unknown(self.connector, request, reason)), None
-        pipeline = self._pipelines[key]
-        if key == EVERY and target:
-            pipeline = replace(pipeline, index=target)
-        return self._counted(target, _tolerant(rerank_flow(request, pipeline), pipeline.index)), self._sections[key]
+        self._models.close()
 
     def _look_up(self, target: str | None) -> tuple[str | None, str]:
         """The pipeline's key for a target; or None, and why."""
@@ -174,33 +160,44 @@ class Bridge:
         matching = [pattern for pattern in self._names if fnmatchcase(name, pattern)]
         return self._names[max(matching, key=len)] if matching else None
 
-    def _scorer(self, section: ScorerSection | None) -> Scorer | None:
-        return None if section is None else self._scorers.get(section)
-
-    async def _scorer_async(self, section: ScorerSection | None) -> Scorer | None:
-        if section is None:
-            return None
-        return self._scorers.ready(section) or await asyncio.to_thread(self._scorers.get, section)
-
-    def _counted(self, target: str | None, flow: Flow[Any]) -> Flow[Any]:
-        outcome = yield from flow
-        with self._lock:
-            self._counts[Count(target, outcome.summary.status, outcome.summary.reason)] += 1
+    def _counted(self, key: str | None, story: Story[Outcome[Any]]) -> Story[Outcome[Any]]:
+        outcome = yield from story
+        self._count(key, outcome.summary)
         return outcome
 
+    def _count(self, key: str | None, summary: Summary) -> None:
+        with self._lock:
+            self._counts[Count(key, summary.status, summary.reason)] += 1
 
-def _unknown(connector: Connector[Any, Any], request: Any, reason: str) -> Flow[Any]:
+
+def _scored_by(scorer: Scorer, story: Story[Outcome[Any]]) -> Story[Outcome[Any]]:
+    """The story with its scorer in every step that needs one."""
+
+    def outward(step: Fetch | Score) -> Fetch | Scores:
+        return Scores(((step, scorer),)) if isinstance(step, Score) else step
+
+    def inward(step: Fetch | Score, answer: Any) -> Any:
+        if isinstance(step, Fetch):
+            return answer
+        if isinstance(answer[0], Exception):
+            raise answer[0]
+        return answer[0]
+
+    return relay(story, outward, inward)
+
+
+def _unknown(connector: Connector[Any, Any], request: Any, reason: str) -> Story[Outcome[Any]]:
     """A search that no pipeline is for."""
     reply = yield Fetch(connector.read(request).native)
     return Outcome(reply, (), Summary("bypassed", reason))
 
 
-def _tolerant(flow: Flow[Any], index: str) -> Flow[Any]:
+def _tolerant(flow: Story[Outcome[Any]], index: str) -> Story[Outcome[Any]]:
     """An application gets what its engine answered, also where that is no search reply."""
     try:
         return (yield from flow)
     except BadReply as error:
-        _log.warning("%s: passed through: %s", index, error)
+        _log.warning("%s: passed through: %s", index, error.problem)
         return Outcome(error.body, (), Summary("bypassed", "odd_reply"))
 
 

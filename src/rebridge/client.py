@@ -8,11 +8,9 @@ from typing import Any, Protocol, TypeVar
 from rebridge.bridge import Bridge, Config
 from rebridge.connector import Connector
 from rebridge.scorers.base import Scorer
+from rebridge.subclassing import GROUP
 
 ClientT = TypeVar("ClientT")
-
-#: Entry points from the top-level package of a client's class to the connector that can wrap it.
-GROUP = "rebridge.clients"
 
 
 class ClientConnector(Connector[Any, Any], Protocol):
@@ -26,7 +24,7 @@ def wrap(client: ClientT, config: Config = None, *, scorer: Scorer | None = None
     """The same client, but its searches are reranked.
 
     What comes back is of the client's own class, shares its connections, and answers in the engine's own format; all
-    that is no search goes through untouched. Its methods ``search``, ``msearch`` and the like also take
+    that is no search goes through untouched. Its methods ``search`` and ``search_template`` also take
     ``rerank_query``, the words for the model where they are not those of the query. Its attribute ``rebridge`` is a
     `rebridge.bridge.Bridge`, which counts what was done. Closing the client frees the models that were loaded for it.
 
@@ -48,7 +46,12 @@ def wrap(client: ClientT, config: Config = None, *, scorer: Scorer | None = None
     for base in type(client).__mro__:
         for point in points.select(name=base.__module__.partition(".")[0]):
             connector: ClientConnector = point.load()
-            wrapped: ClientT = connector.wrap(client, Bridge(connector, config, scorer=scorer, lazy=lazy))
+            bridge = Bridge(connector, config, scorer=scorer, lazy=lazy)
+            try:
+                wrapped: ClientT = connector.wrap(client, bridge)
+            except BaseException:
+                bridge.close()
+                raise
             return wrapped
     known = ", ".join(sorted(point.name for point in points))
     raise TypeError(f"{type(client).__module__}.{type(client).__name__} is not a client that wrap() knows: {known}")

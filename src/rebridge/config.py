@@ -91,7 +91,8 @@ class PipelineConfig(BaseModel):
         float | None, Field(allow_inf_nan=False, description="Remove hits with a lower raw model score.")
     ] = None
     query_path: Annotated[
-        str | None, Field(description="JSONPath to the words for the model, for requests in which they are not found.")
+        str | None,
+        Field(description="JSONPath to the words for the model, instead of those that are found in the query."),
     ] = None
     rerank_also: Annotated[
         frozenset[Doubt],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -12,11 +12,10 @@ from typing import Any, Generic, TypeVar
 from rebridge.errors import DeadlineExceeded, ScorerError
 from rebridge.scorers.base import Scorer
 from rebridge.steps import Fetch, Score, Scores
+from rebridge.stories import Story
 
 ResultT = TypeVar("ResultT")
 
-#: A search, or several together: what `rebridge.flow` and `rebridge.together` return.
-Story = Generator[Any, Any, ResultT]
 Answer = list[tuple[float, ...]]
 
 

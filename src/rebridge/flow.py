@@ -91,18 +91,11 @@ def rerank_flow(request: Any, pipeline: Pipeline, clock: Callable[[], float] = t
         reply = yield Fetch(asked.native)
         return _finish(pipeline, reply, (), Summary("bypassed", reason, engine_ms=watch.ms()), watch)
     plan = plan_page(asked, pipeline)
-    reply, refusal = yield from _fetch(asked, plan, pipeline)
+    reply, found = yield from _fetch(asked, plan, pipeline)
     fetched = watch.ms()
-    if refusal is not None:
-        summary = Summary("degraded", refusal, rank_window=plan.rank_window, engine_ms=fetched)
-        own = PagePlan(asked.offset, asked.size, plan.rank_window, asked.offset, asked.size)
-        try:
-            shown = _unranked(pipeline.connector.parse(reply, own))
-        except BadReply:  # the user's own request may ask for hits without ids
-            shown = []
-        return _finish(pipeline, reply, shown, summary, watch)
-    candidates = pipeline.connector.parse(reply, plan)
-    judged, summary = yield from _judge(text, candidates, plan, pipeline, watch)
+    if isinstance(found, str):
+        return _own(asked, reply, found, pipeline, watch)
+    judged, summary = yield from _judge(text, found, plan, pipeline, watch)
     summary = replace(summary, engine_ms=fetched)
     page = judged[plan.offset - plan.fetch_offset :][: plan.size]
     best = judged[0].hit.score if judged and summary.status == "applied" else None
@@ -136,34 +129,55 @@ def _wanted(asked: SearchRequest, pipeline: Pipeline) -> tuple[str, str | None]:
     return text, asked.bypass or (doubt if text else "no_query_text")
 
 
-def _fetch(asked: SearchRequest, plan: PagePlan, pipeline: Pipeline) -> Generator[Fetch, Any, tuple[Any, str | None]]:
-    """The reply to the widened request; or that to the user's own, and in a word why.
+def _fetch(
+    asked: SearchRequest, plan: PagePlan, pipeline: Pipeline
+) -> Generator[Fetch, Any, tuple[Any, Sequence[Candidate] | str]]:
+    """The reply to the widened request with its candidates; or that to the user's own, and in a word why.
 
-    A wider request can fail where the user's own does not, and a failure that the user sees must be that of the user's
-    own request.
+    A wider request can fail where the user's own does not, and what the user sees of a failure must come from the
+    user's own request.
     """
-    refusal, wide = pipeline.connector.refusal, pipeline.connector.widen(asked.native, plan)
-    reply = None
+    connector, reply = pipeline.connector, None
     try:
-        reply = yield Fetch(wide)
-        reason = refusal(reply)
+        reply = yield Fetch(connector.widen(asked.native, plan))
+        reason = connector.refusal(reply)
+        if reason is None:
+            return reply, connector.parse(reply, plan)
         problem: Exception = ConnectorError(f"the engine answered the rank window with {reason}")
+    except BadReply as error:
+        reason, problem = "odd_reply", error
     except Exception as error:
-        reason, problem = refusal(error), error
+        reason, problem = connector.refusal(error), error
         if reason is None:
             raise
-    if reason is None:
-        return reply, None
     own = yield Fetch(asked.native)
-    if reply is not None and refusal(own) == reason:
-        return reply, None  # the window is not to blame
-    _log.warning("%s: first-stage order (%s): %s", pipeline.index, reason, problem)
+    if reason == "shard_failures" and connector.refusal(own) == reason:
+        return reply, connector.parse(reply, plan)  # the window is not to blame
+    told = problem.problem if isinstance(problem, BadReply) else problem  # a reply holds documents
+    _log.warning("%s: first-stage order (%s): %s", pipeline.index, reason, told)
     if pipeline.on_error == "raise":
+        if isinstance(problem, BadReply):
+            raise problem
         raise ConnectorError(
             f"The engine answers this request, but not for its rank window of {plan.rank_window}. Lower rank_window, "
             f"or raise the index's own limits (index.max_result_window). It said: {problem}"
         ) from problem
     return own, reason
+
+
+def _own(asked: SearchRequest, reply: Any, reason: str, pipeline: Pipeline, watch: _Stopwatch) -> Outcome[Any]:
+    """The answer to the user's own request, where the rank window could not be had."""
+    if pipeline.connector.refusal(reply) == "window_refused":  # its own failure, handed over as a reply
+        return Outcome(reply, (), Summary("bypassed", "refused", engine_ms=watch.ms(), total_ms=watch.ms()))
+    plan = PagePlan(asked.offset, asked.size, pipeline.rank_window, asked.offset, asked.size)
+    try:
+        shown = _unranked(pipeline.connector.parse(reply, plan))
+    except BadReply:
+        if reason == "odd_reply":
+            raise
+        shown = []  # the user's own request may ask for hits without ids
+    summary = Summary("degraded", reason, rank_window=plan.rank_window, engine_ms=watch.ms())
+    return _finish(pipeline, reply, shown, summary, watch)
 
 
 def _judge(

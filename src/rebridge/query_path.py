@@ -28,5 +28,9 @@ class QueryPath:
         """The texts at this path, put together with spaces; None if there are none."""
         if document is None:
             return None
-        texts = [found.strip() for found in self._compiled.findall(document) if isinstance(found, str)]
+        try:
+            found = self._compiled.findall(document)
+        except (jsonpath.JSONPathError, RecursionError):  # a request nested deeper than can be followed
+            return None
+        texts = [text.strip() for text in found if isinstance(text, str)]
         return " ".join(filter(None, texts)) or None

@@ -1,12 +1,13 @@
-"""Models that several pipelines share: each is loaded once."""
+"""Models that several pipelines share: each is loaded once, in the background, when it is first needed or before."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from threading import Lock
+from threading import Lock, Thread
+from typing import Any
 
 from rebridge.config import ScorerSection
 from rebridge.errors import ScorerError
@@ -16,6 +17,8 @@ from rebridge.steps import Windows
 
 #: Seconds until a model that could not be loaded is tried again.
 RETRY_AFTER = 30.0
+
+Answer = list[tuple[float, ...]]
 
 _log = logging.getLogger("rebridge")
 
@@ -29,68 +32,130 @@ class SharedScorers:
 
     def __init__(self, given: Scorer | None = None) -> None:
         self._given = given
-        self._open: dict[str, Scorer] = {}
-        self._failed: dict[str, _Unavailable] = {}
-        self._lock = Lock()
-
-    def open(self, section: ScorerSection) -> Scorer:
-        """The scorer of a pipeline, loaded if it is not yet.
-
-        Raises:
-            ScorerError: if it cannot be loaded.
-        """
-        if self._given is not None:
-            return self._given
-        key = _key(section)
-        with self._lock:
-            if key not in self._open:
-                self._open[key] = open_scorer(section.model, **section.options())
-            return self._open[key]
-
-    def ready(self, section: ScorerSection) -> Scorer | None:
-        """The scorer if it is loaded, without waiting."""
-        return self._given or self._open.get(_key(section))
+        self._models: list[tuple[ScorerSection, LazyScorer]] = []
 
     def get(self, section: ScorerSection) -> Scorer:
-        """As `open`, but never fails: where the model cannot be loaded, the answer is a scorer that says so."""
-        if (scorer := self.ready(section)) is not None:
-            return scorer
-        key = _key(section)
-        failed = self._failed.get(key)
-        if failed is not None and time.monotonic() < failed.until:
-            return failed
-        try:
-            return self.open(section)
-        except ScorerError as error:
-            _log.exception("%s cannot be loaded; tried again after %.0f s", section.model, RETRY_AFTER)
-            self._failed[key] = _Unavailable(section.model, error, time.monotonic() + RETRY_AFTER)
-            return self._failed[key]
+        """The scorer of a pipeline; equal sections have the same one. It loads its model when it is first used."""
+        if self._given is not None:
+            return self._given
+        for known, model in self._models:
+            if known == section:
+                return model
+        model = LazyScorer(section.model, lambda: open_scorer(section.model, **section.options()))
+        self._models.append((section, model))
+        return model
+
+    def load(self) -> None:
+        """Load every model now.
+
+        Raises:
+            ScorerError: if one cannot be loaded.
+        """
+        for _, model in self._models:
+            model.load()
 
     def close(self) -> None:
         """Free what was loaded. A later use loads it again."""
-        with self._lock:
-            scorers, self._open = list(self._open.values()), {}
-        for scorer in scorers:
-            scorer.close()
+        for _, model in self._models:
+            model.close()
 
 
-def _key(section: ScorerSection) -> str:
-    """Equal for sections that mean the same scorer."""
-    return repr(sorted(section.options().items())) + section.model
+class LazyScorer(Scorer):
+    """A scorer that opens another one when it is first asked.
 
+    The first searches wait for it no longer than their deadlines allow. If it cannot be opened, searches fail at once
+    for `RETRY_AFTER` seconds; then it is tried again.
 
-class _Unavailable(Scorer):
-    """A model that could not be loaded."""
+    Args:
+        name: the model's name.
+        opener: opens the scorer.
+    """
 
-    def __init__(self, name: str, error: ScorerError, until: float) -> None:
-        self.name, self.error, self.until = name, error, until
+    def __init__(self, name: str, opener: Callable[[], Scorer]) -> None:
+        self.name = name
+        self._opener = opener
+        self._opening: Future[Scorer] | None = None
+        self._retry_at = 0.0
+        self._lock = Lock()
+
+    def load(self) -> Scorer:
+        """Open the scorer now, if it is not open yet.
+
+        Raises:
+            Exception: whatever opening raised.
+        """
+        return self._opened().result()
 
     def submit(
         self, query: str, passages: Sequence[str], *, windows: Windows | None = None, deadline: float | None = None
-    ) -> Future[list[tuple[float, ...]]]:
-        """Fail as loading did."""
-        del query, passages, windows, deadline
-        raise ScorerError(str(self.error)) from self.error
+    ) -> Future[Answer]:
+        """See `Scorer.submit`; what fails to open fails here as a `ScorerError` of the future."""
+        opening = self._opened()
+
+        def ask() -> Future[Answer]:
+            return opening.result().submit(query, passages, windows=windows, deadline=deadline)
+
+        return ask() if opening.done() and not opening.exception() else _after(opening, ask)
 
     def close(self) -> None:
-        """Nothing to free."""
+        """Close the scorer, or let it close as soon as it is open; a later use opens it again."""
+        with self._lock:
+            opening, self._opening = self._opening, None
+        if opening is not None:
+            opening.add_done_callback(lambda done: None if done.exception() else done.result().close())
+
+    def _opened(self) -> Future[Scorer]:
+        with self._lock:
+            opening = self._opening
+            failed = opening is not None and opening.done() and opening.exception() is not None
+            if opening is None or (failed and time.monotonic() >= self._retry_at):
+                opening = self._opening = Future()
+                # A thread of its own: loading takes seconds, and must not take up those of an event loop.
+                Thread(target=self._open, args=(opening,), name=f"open {self.name}", daemon=True).start()
+            return opening
+
+    def _open(self, opening: Future[Scorer]) -> None:
+        try:
+            scorer = self._opener()
+        except Exception as error:  # noqa: BLE001 - every search that waits must hear of it
+            _log.warning("%s cannot be loaded (tried again after %.0f s): %s", self.name, RETRY_AFTER, error)
+            self._retry_at = time.monotonic() + RETRY_AFTER
+            opening.set_exception(error)
+        else:
+            opening.set_result(scorer)
+
+
+def _after(opening: Future[Scorer], ask: Callable[[], Future[Answer]]) -> Future[Answer]:
+    """The future of what can be asked only when the scorer is open. Cancelling it cancels what was asked."""
+    outer: Future[Answer] = Future()
+
+    def settle(inner: Future[Answer]) -> None:
+        if not inner.cancelled() and (error := inner.exception()):
+            _set(outer, outer.set_exception, error)
+        elif not inner.cancelled():
+            _set(outer, outer.set_result, inner.result())
+        else:
+            outer.cancel()
+            outer.set_running_or_notify_cancel()
+
+    def go_on(_: Future[Scorer]) -> None:
+        if outer.cancelled():
+            outer.set_running_or_notify_cancel()
+            return
+        try:
+            inner = ask()
+        except Exception as error:  # noqa: BLE001 - it is the future's
+            failure = error if isinstance(error, ScorerError) else ScorerError(f"the model cannot be loaded: {error}")
+            _set(outer, outer.set_exception, failure)
+            return
+        outer.add_done_callback(lambda done: inner.cancel() if done.cancelled() else None)
+        inner.add_done_callback(settle)
+
+    opening.add_done_callback(go_on)
+    return outer
+
+
+def _set(future: Future[Answer], setter: Callable[[Any], None], value: Any) -> None:
+    """Settle a future that others may have cancelled in the meantime."""
+    if future.set_running_or_notify_cancel():
+        setter(value)

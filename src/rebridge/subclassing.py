@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from importlib.metadata import entry_points
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
@@ -16,6 +17,9 @@ from rebridge.bridge import Bridge
 from rebridge.errors import ConfigError
 
 ClientT = TypeVar("ClientT")
+
+#: Entry points from the top-level package of a client's class to the connector that can wrap it.
+GROUP = "rebridge.clients"
 
 #: Makes the methods that a wrapped class overrides, given the class of the client.
 Methods = Callable[[type[Any]], Mapping[str, Any]]
@@ -140,22 +144,30 @@ def _wrap_again(bare: Any, config: Any, scorer: Any, lazy: bool) -> Any:  # noqa
 
 def _copied(client: Any, kind: type[Any]) -> Any:
     """A shallow copy of another class, with copies of the namespaces whose parent is the client."""
-    copy = object.__new__(kind)
-    copies: dict[int, Any] = {id(client): copy}
-    copy.__dict__.update({name: _adopted(value, copies) for name, value in client.__dict__.items()})
-    return copy
+    packages = {_package(base) for base in type(client).__mro__} & entry_points(group=GROUP).names
+    copied = object.__new__(kind)
+    copies: dict[int, Any] = {id(client): copied}
+    copied.__dict__.update({name: _adopted(value, copies, packages) for name, value in client.__dict__.items()})
+    return copied
 
 
-def _adopted(value: Any, copies: dict[int, Any]) -> Any:
-    """The copy that belongs into the copy client; the value itself if it does not point to the client."""
+def _adopted(value: Any, copies: dict[int, Any], packages: set[str]) -> Any:
+    """What stands in the copied client in place of a value: a copy of a namespace, else the value itself.
+
+    Namespaces are objects of the client's own package that point to the client. What users hung on their client stays
+    what it is, even if it points there too.
+    """
     if id(value) in copies:
         return copies[id(value)]
     inside = getattr(value, "__dict__", None)
-    # Plain objects only: what has slots, or makes its attributes up, is no namespace.
-    if not isinstance(inside, dict) or isinstance(value, type):
+    if not isinstance(inside, dict) or isinstance(value, type) or _package(type(value)) not in packages:
         return value
     if not any(id(attribute) in copies for attribute in inside.values()):
         return value
-    copy = copies[id(value)] = object.__new__(type(value))
-    copy.__dict__.update({name: _adopted(attribute, copies) for name, attribute in inside.items()})
-    return copy
+    copied = copies[id(value)] = object.__new__(type(value))
+    copied.__dict__.update({name: _adopted(attribute, copies, packages) for name, attribute in inside.items()})
+    return copied
+
+
+def _package(kind: type[Any]) -> str:
+    return kind.__module__.partition(".")[0]

@@ -15,21 +15,30 @@ class Cluster:
 
     Attributes:
         calls: (method, path, URL parameters, decoded body) of every request so far.
+        sent: the same with the bodies as they were sent.
         headers: the headers of every request so far.
+        timeouts: the time limits of every request so far.
         limit: the largest from + size that is answered.
     """
 
     def __init__(self, limit: int = 10_000) -> None:
         self.calls: list[tuple[str, str, dict[str, str], Any]] = []
+        self.sent: list[tuple[str, str, bytes | None]] = []
         self.headers: list[dict[str, str]] = []
+        self.timeouts: list[float | None] = []
         self.limit = limit
 
     def answer(self, method: str, target: str, body: bytes | None, headers: Any) -> tuple[int, bytes]:
         """The status and body of a reply."""
         parts = urlsplit(target)
         params = {key: values[-1] for key, values in parse_qs(parts.query, keep_blank_values=True).items()}
-        lines = [json.loads(line) for line in (body or b"").splitlines() if line.strip()]
+        self.sent.append((method, target, body))
         multi = parts.path.endswith("/_msearch")
+        try:
+            text = (body or b"").decode("utf-8", "surrogatepass").removesuffix("\n")
+            lines = [json.loads(line or "{}") for line in text.split("\n")] if text else []
+        except ValueError:
+            return 200, b'{"responses":[]}'
         decoded = lines if multi else lines[0] if lines else None
         self.calls.append((method, parts.path, params, decoded))
         self.headers.append({str(key).lower(): value for key, value in dict(headers or {}).items()})
@@ -80,7 +89,8 @@ def elasticsearch(cluster: Cluster, *, awaited: bool, base: type[Any] | None = N
     class Node(BaseNode):
         _CLIENT_META_HTTP_CLIENT = ("xx", "1")
 
-        def perform_request(self, method: str, target: str, body: Any = None, headers: Any = None, **_: Any) -> Any:
+        def perform_request(self, method: str, target: str, body: Any = None, headers: Any = None, **k: Any) -> Any:
+            cluster.timeouts.append(k.get("request_timeout"))
             return respond(self, method, target, body, headers)
 
         def close(self) -> None:
@@ -90,8 +100,9 @@ def elasticsearch(cluster: Cluster, *, awaited: bool, base: type[Any] | None = N
         _CLIENT_META_HTTP_CLIENT = ("xx", "1")
 
         async def perform_request(  # type: ignore[override]
-            self, method: str, target: str, body: Any = None, headers: Any = None, **_: Any
+            self, method: str, target: str, body: Any = None, headers: Any = None, **k: Any
         ) -> Any:
+            cluster.timeouts.append(k.get("request_timeout"))
             return respond(self, method, target, body, headers)
 
         async def close(self) -> None:  # type: ignore[override]
@@ -106,11 +117,12 @@ def opensearch(cluster: Cluster, *, awaited: bool, base: type[Any] | None = None
     import opensearchpy
     from opensearchpy.connection import Connection
 
-    def respond(connection: Any, call: tuple[str, str, Any, Any], headers: Any) -> Any:
+    def respond(connection: Any, call: tuple[str, str, Any, Any], options: dict[str, Any]) -> Any:
         method, url, params, body = call
         target = f"{url}?{urlencode(params)}" if params else url
-        status, content = cluster.answer(method, target, body, headers)
-        if status >= 400:
+        cluster.timeouts.append(options.get("timeout"))
+        status, content = cluster.answer(method, target, body, options.get("headers"))
+        if status >= 400 and status not in options.get("ignore", ()):
             connection._raise_error(status, content.decode(), "application/json")
         return status, HEADERS, content.decode()
 
@@ -118,7 +130,7 @@ def opensearch(cluster: Cluster, *, awaited: bool, base: type[Any] | None = None
         def perform_request(
             self, method: Any, url: Any, params: Any = None, body: Any = None, *a: Any, **k: Any
         ) -> Any:
-            return respond(self, (method, url, params, body), k.get("headers"))
+            return respond(self, (method, url, params, body), k)
 
         def close(self) -> None:
             pass
@@ -127,7 +139,7 @@ def opensearch(cluster: Cluster, *, awaited: bool, base: type[Any] | None = None
         async def perform_request(
             self, method: Any, url: Any, params: Any = None, body: Any = None, *a: Any, **k: Any
         ) -> Any:
-            return respond(self, (method, url, params, body), k.get("headers"))
+            return respond(self, (method, url, params, body), k)
 
         async def close(self) -> None:
             pass

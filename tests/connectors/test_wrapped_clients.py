@@ -19,6 +19,7 @@ import pytest
 
 from rebridge import PipelineConfig, wrap
 from rebridge.bridge import Count
+from rebridge.errors import ScorerError
 from rebridge.passages import PassageTemplate
 from rebridge.testing import FakeScorer
 
@@ -44,6 +45,12 @@ class Kind:
 
     def client(self, cluster: Cluster, **options: Any) -> Any:
         return self.make(cluster, awaited=self.awaited, **options)
+
+    def ignoring(self, client: Any, status: int, **search: Any) -> Any:
+        """A search with a client that is told to hand an error over as a reply."""
+        if hasattr(client, "options"):
+            return self.call(client.options(ignore_status=status).search, **search)
+        return self.call(client.search, ignore=status, **search)
 
     def call(self, method: Any, *args: Any, **kwargs: Any) -> Any:
         """What a method returns; awaited if it must be."""
@@ -129,6 +136,8 @@ class TestSearch:
         """The window costs one request, under the client's own headers."""
         kind.call(client.search, index="shop", body={"query": QUERY, "size": 3})
         assert [(path, body["size"]) for _, path, _, body in cluster.calls] == [("/shop/_search", 20)]
+        kind.call(kind.client(cluster).search, index="shop", body={"query": QUERY})
+        assert cluster.headers[0] == cluster.headers[1]
 
     def test_pages(self, kind: Kind, client: Any) -> None:
         """Pages put together are the ranking, also past the window."""
@@ -139,8 +148,9 @@ class TestSearch:
         ]
         assert pages == [f"d{n}" for n in [*range(20, 0, -1), *range(21, 31)]]
 
-    def test_own_words(self, kind: Kind, bare: Any) -> None:
+    def test_own_words(self, kind: Kind, bare: Any, cluster: Cluster) -> None:
         """`rerank_query` is what the model reads, and the engine never sees it."""
+        body = {"query": QUERY, "ext": {"rerank": {"query_context": {"query_text": "not this"}}}}
         asked = []
 
         def note(query: str, passage: str) -> float:
@@ -148,15 +158,16 @@ class TestSearch:
             return float(len(passage))
 
         client = wrap(bare, CONFIG, scorer=FakeScorer(note))
-        kind.call(client.search, index="shop", body={"query": QUERY}, rerank_query="warm boots")
+        kind.call(client.search, index="shop", body=body, rerank_query="warm boots")
         assert set(asked) == {"warm boots"}
+        assert cluster.calls == [("POST", "/shop/_search", {}, {"query": QUERY, "from": 0, "size": 20})]
 
     def test_bypassed_requests_are_sent_unchanged(self, kind: Kind, client: Any, bare: Any, cluster: Cluster) -> None:
         """What is not reranked goes out byte for byte as without rebridge, and the reply says why."""
         body = {"query": QUERY, "sort": ["n"], "from": 2, "x\ud83d": 1}
         reply = kind.call(client.search, index="shop", body=body)
         plain = kind.call(bare.search, index="shop", body=body)
-        assert cluster.calls[0] == cluster.calls[1]
+        assert cluster.sent[0] == cluster.sent[1]
         assert ids(reply) == ids(plain)
         assert (reply["_rerank"]["status"], reply["_rerank"]["reason"]) == ("bypassed", "own_sort")
 
@@ -185,12 +196,12 @@ class TestSearch:
                 each.search(nonsense=1)
 
     def test_counts(self, kind: Kind, client: Any) -> None:
-        """What was done is counted by index, status and reason."""
+        """What was done is counted by pipeline, status and reason."""
         for body in ({"query": QUERY}, {"query": QUERY}, {"query": QUERY, "size": 0}):
             kind.call(client.search, index="shop", body=body)
         assert client.rebridge.counts == {
-            Count("shop", "applied", None): 2,
-            Count("shop", "bypassed", "size_0"): 1,
+            Count("*", "applied", None): 2,
+            Count("*", "bypassed", "size_0"): 1,
         }
 
 
@@ -209,7 +220,35 @@ class TestOtherSearches:
         lines = [{"index": ["a", "b"]}, {"query": {"match_all": {}}}]
         kind.call(client.msearch, body=lines)
         kind.call(bare.msearch, body=lines)
-        assert cluster.calls[0] == cluster.calls[1]
+        assert cluster.sent[0] == cluster.sent[1]
+
+    def test_msearch_as_text(self, kind: Kind, client: Any, bare: Any, cluster: Cluster) -> None:
+        """Lines that are text already may leave the header empty, and may hold any character."""
+        query = json.dumps({"query": {"match": {"title": "shoe\u2028\x85"}}, "size": 2}, ensure_ascii=False)
+        lines = f"\n{query}\n{{}}\n{query}\n"
+        reply = kind.call(client.msearch, index="shop", body=lines)
+        assert [ids(item) for item in reply["responses"]] == [["d20", "d19"]] * 2
+        assert [line["query"] for line in cluster.calls[0][3][1::2]] == [json.loads(query)["query"]] * 2
+        for odd in ("nonsense\n", f"{{}}\n{query}\n{{}}\n"):
+            kind.call(client.msearch, index="shop", body=odd)
+            kind.call(bare.msearch, index="shop", body=odd)
+            assert cluster.sent[-1] == cluster.sent[-2]
+        assert client.rebridge.counts[Count("*", "bypassed", "unreadable_body")] == 2
+
+    def test_msearch_with_a_filter(self, kind: Kind, client: Any, cluster: Cluster) -> None:
+        """A filter over all replies at once passes through, and is counted."""
+        kind.call(client.msearch, index="shop", body=[{}, {"query": QUERY}], filter_path="responses.hits.total")
+        assert cluster.calls[0][3] == [{}, {"query": QUERY}]
+        assert client.rebridge.counts == {Count("*", "bypassed", "filter_path"): 1}
+
+    def test_msearch_with_a_scorer_that_raises(self, kind: Kind, bare: Any) -> None:
+        """A search whose failure the pipeline wants to be an error has one in its place; the others are answered."""
+        configs = {"a": CONFIG.model_copy(update={"on_error": "raise"}), "b": CONFIG}
+        client = wrap(bare, configs, scorer=FakeScorer(error=ScorerError("down")))
+        lines = [{"index": "a"}, {"query": QUERY}, {"index": "b"}, {"query": QUERY, "size": 2}]
+        first, second = kind.call(client.msearch, body=lines)["responses"]
+        assert (first["error"]["reason"], first["status"]) == ("down", 500)
+        assert ids(second) == ["d1", "d2"]
 
     def test_msearch_failures(self, kind: Kind) -> None:
         """A search that fails by itself has the engine's own error; one with a refused window its own answer."""
@@ -228,6 +267,29 @@ class TestOtherSearches:
         template = {"source": {"query": {"match": {"title": "{{words}}"}}, "size": 2}, "params": {"words": "shoe"}}
         reply = kind.call(client.search_template, index="shop", body=template)
         assert ids(reply) == ["d20", "d19"]
+
+    def test_errors_handed_over_as_replies(self, kind: Kind) -> None:
+        """A client that is told to ignore a status gets what the bare one gets."""
+        for limit, reason in ((15, "window_refused"), (2, "refused")):
+            bare = kind.client(Cluster(limit=limit))
+            client = wrap(bare, CONFIG, scorer=FakeScorer(last_first))
+            plain, reply = (
+                kind.ignoring(each, 400, index="shop", body={"query": QUERY, "size": 3}) for each in (bare, client)
+            )
+            plain, reply = (dict(getattr(each, "body", each)) for each in (plain, reply))
+            reply.pop("_rerank", None)
+            assert reply == plain
+            assert [count.reason for count in client.rebridge.counts] == [reason]
+
+    def test_options_count_for_every_request(self, kind: Kind) -> None:
+        """A time limit for one search holds for each of the requests that it becomes."""
+        cluster = Cluster(limit=15)
+        client = wrap(kind.client(cluster), CONFIG, scorer=FakeScorer(last_first))
+        if hasattr(client, "options"):
+            kind.call(client.options(request_timeout=7).search, index="shop", body={"query": QUERY})
+        else:
+            kind.call(client.search, index="shop", body={"query": QUERY}, request_timeout=7)
+        assert cluster.timeouts == [7, 7]
 
     def test_everything_else_goes_through(self, kind: Kind, client: Any, cluster: Cluster) -> None:
         """What is no search is not touched."""
@@ -280,7 +342,7 @@ class TestSameClient:
 
         client = wrap(kind.client(cluster, base=Mine), CONFIG, scorer=FakeScorer(last_first))
         assert ids(kind.call(client.msearch, index="shop", body={"query": QUERY, "size": 1})) == ["d20"]
-        assert client.rebridge.counts == {Count("shop", "applied", None): 1}
+        assert client.rebridge.counts == {Count("*", "applied", None): 1}
 
     def test_clients_made_within_searches(self, kind: Kind, cluster: Cluster, bare: Any) -> None:
         """What a user's own `search` copies, or makes of its class, are clients like any other."""
@@ -347,6 +409,34 @@ class TestSameClient:
         assert getattr(bare.indices, parent) is bare
         assert client.indices.transport is client.transport is bare.transport
         assert client.cat is not bare.cat
+
+    def test_what_users_hang_on_a_client_stays(self, bare: Any) -> None:
+        """An object of the user's own that points to the client stays the same object."""
+
+        class Cache(dict):  # type: ignore[type-arg]
+            client: Any = None
+
+        bare.cache = Cache()
+        bare.cache.client = bare
+        assert wrap(bare, CONFIG, scorer=FakeScorer()).cache is bare.cache
+
+    def test_closing_frees_the_models(self, kind: Kind, bare: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Closing the client closes the models that were loaded for it; a later search loads them again."""
+        events = []
+
+        class Model(FakeScorer):
+            def close(self) -> None:
+                events.append("closed")
+
+        def opener(model: str, **_: Any) -> FakeScorer:
+            events.append("opened")
+            return Model(last_first)
+
+        monkeypatch.setattr("rebridge.shared_scorers.open_scorer", opener)
+        client = wrap(bare, CONFIG)
+        kind.call(client.close)
+        assert events == ["opened", "closed"]
+        assert ids(kind.call(client.search, index="shop", body={"query": QUERY, "size": 1})) == ["d20"]
 
     def test_plugins_belong_to_it(self) -> None:
         """opensearch-py's nested namespaces do too."""
@@ -416,13 +506,14 @@ class TestSameClient:
 
 
 def test_pickling() -> None:
-    """A wrapped client pickles where the bare one does, and still reranks then."""
+    """A wrapped client pickles where the bare one does, with its pipelines."""
     bare = opensearchpy.AsyncOpenSearch("http://localhost:9200")
     client = wrap(bare, CONFIG, lazy=True)
     again = pickle.loads(pickle.dumps(client))  # noqa: S301 - it is our own
     assert again.rebridge.source[0] == CONFIG
     assert isinstance(again, opensearchpy.AsyncOpenSearch)
     assert again.indices.client is again
+    assert again.rebridge.serves("shop")
     for each in (opensearchpy.OpenSearch(), elasticsearch.Elasticsearch("http://localhost:9200")):
         failures = []
         for one in (each, wrap(each, CONFIG, lazy=True)):

@@ -28,6 +28,7 @@ from .query_dsl_requests import Case, Product, cases, clear, fill
 
 PREFIX = "wrapped_"
 CONFIG = PipelineConfig(rank_window=30, passage=PassageTemplate("{title}\n{text}"), annotate="none")
+TELLING = CONFIG.model_copy(update={"annotate": "summary"})
 SHOE = {"match": {"text": "shoe red"}}
 ROOT = Path(__file__).parents[2]
 
@@ -110,10 +111,12 @@ def test_replies(engine: Engine) -> None:
         except elasticsearch.BadRequestError:  # elasticsearch-py puts options of the URL into the body
             assert case.params
             continue
-        wrapped = engine.call(searching(case), CONFIG, default=1.0)
+        wrapped = engine.call(searching(case), TELLING, default=1.0)
         compared += 1
         assert type(wrapped) is type(bare), case.name
-        assert body_of(wrapped) == body_of(bare), case.name
+        reply = body_of(wrapped)
+        assert reply.pop("_rerank")["status"] == "applied", case.name
+        assert reply == body_of(bare), case.name
     assert compared > 50
 
 
@@ -122,8 +125,9 @@ def test_many_at_once(engine: Engine) -> None:
     some = [case for case in cases(engine.product) if not case.params]
     lines = [line for case in some for line in ({"index": case.target(PREFIX)}, case.body)]
     bare = engine.call(lambda client: client.msearch(body=lines))
-    wrapped = engine.call(lambda client: client.msearch(body=lines), CONFIG, default=1.0)
-    assert body_of(wrapped) == body_of(bare)
+    wrapped = body_of(engine.call(lambda client: client.msearch(body=lines), TELLING, default=1.0))
+    assert {item.pop("_rerank")["status"] for item in wrapped["responses"]} == {"applied"}
+    assert wrapped == body_of(bare)
     assert {item["status"] for item in bare["responses"]} == {200}
 
 
@@ -146,14 +150,13 @@ def test_templates(engine: Engine) -> None:
     def use(client: Any) -> Any:
         return client.search_template(index=f"{PREFIX}shoes", body=template)
 
-    summary = CONFIG.model_copy(update={"annotate": "summary"})
     if engine.product == "opensearch":
-        wrapped = dict(engine.call(use, summary, default=1.0))
+        wrapped = dict(engine.call(use, TELLING, default=1.0))
         assert wrapped.pop("_rerank")["status"] == "applied"
         assert body_of(wrapped) == body_of(engine.call(use))
     else:  # the build for tests has no templates
         failures = []
-        for config in (None, summary):
+        for config in (None, TELLING):
             with pytest.raises(elasticsearch.ApiError) as caught:
                 engine.call(use, config)
             failures.append(str(caught.value))
