@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr, model_validator
 
 from rebridge.errors import ConnectorError, MissingExtra
 from rebridge_query_dsl.engine import BULK, QueryDslEngine
-from rebridge_query_dsl.failures import Place
+from rebridge_query_dsl.failures import named
 from rebridge_query_dsl.opening import open_index
 from rebridge_query_dsl.settings import ClusterSettings
 
@@ -71,7 +71,7 @@ def open_elasticsearch(settings: ElasticsearchSettings, *, create: bool = False)
         raise MissingExtra("The elasticsearch connector", "elasticsearch") from error
     url = settings.cloud_id or ", ".join(settings.hosts)
     errors = (elasticsearch.ApiError, elasticsearch.TransportError)
-    place = Place("Elasticsearch", "OpenSearch", url, settings.index, settings.user, errors)
+    place = named("Elasticsearch", url, settings.index, settings.user, errors)
     try:
         client = elasticsearch.Elasticsearch(**_options(settings))
     except (ValueError, OSError) as error:  # a file of certificates or a cloud id that cannot be read

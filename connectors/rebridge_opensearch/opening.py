@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rebridge.errors import ConnectorError, MissingExtra
+from rebridge.remote import EngineError, Place
 from rebridge_query_dsl.engine import BULK, QueryDslEngine
-from rebridge_query_dsl.failures import EngineError, Place, translated
+from rebridge_query_dsl.failures import named, translated
 from rebridge_query_dsl.opening import open_index
 from rebridge_query_dsl.settings import ClusterSettings
 
@@ -53,7 +54,7 @@ def open_opensearch(settings: OpenSearchSettings, *, create: bool = False) -> Qu
         raise MissingExtra("The opensearch connector", "opensearch") from error
     url = ", ".join(settings.hosts)
     errors = (opensearchpy.OpenSearchException,)
-    place = Place("OpenSearch", "Elasticsearch", url, settings.index, settings.user, errors)
+    place = named("OpenSearch", url, settings.index, settings.user, errors)
     try:
         client = opensearchpy.OpenSearch(**_options(settings))
     except (ValueError, OSError, opensearchpy.ImproperlyConfigured) as error:

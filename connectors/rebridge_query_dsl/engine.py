@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -11,7 +10,8 @@ from urllib.parse import quote, urlencode
 from rebridge.connector import TEXT, IndexFacts
 from rebridge.errors import BadReply, ConnectorError, DocumentsRefused
 from rebridge.inspection import NOT_INDEXED, names_in
-from rebridge_query_dsl.failures import EngineError, Place, reason, translated
+from rebridge.remote import EngineError, Place, unwritable
+from rebridge_query_dsl.failures import reason, translated
 from rebridge_query_dsl.mapping import field_mapping, field_names
 from rebridge_query_dsl.request import Request
 from rebridge_query_dsl.settings import ClusterSettings
@@ -79,12 +79,8 @@ class QueryDslEngine:
 
     def validate(self, doc_id: str, fields: Mapping[str, Any]) -> str | None:
         """Why no index would take this document. What only this index refuses, `add` finds."""
-        try:
-            if not 0 < len(doc_id.encode()) <= MAX_ID_BYTES:
-                return f"its id is empty or longer than {MAX_ID_BYTES} bytes"
-            json.dumps(fields, ensure_ascii=False, allow_nan=False).encode()
-        except (TypeError, ValueError, RecursionError) as error:
-            return f"it cannot be written as JSON: {error}"
+        if problem := unwritable(doc_id, fields, MAX_ID_BYTES):
+            return problem
         reserved = sorted(_RESERVED & fields.keys())
         return f"the engine keeps the name {reserved[0]!r} for itself: rename the field" if reserved else None
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from urllib.parse import quote
 
 from rebridge.errors import ConnectorError
+from rebridge.remote import NOT_THE_ENGINE, EngineError, Place, one_line
 from rebridge_query_dsl.engine import Client, QueryDslEngine
-from rebridge_query_dsl.failures import EngineError, Place, translated
+from rebridge_query_dsl.failures import translated
 from rebridge_query_dsl.mapping import new_index
 from rebridge_query_dsl.settings import ClusterSettings
 
@@ -41,12 +41,11 @@ def _find(client: Client, place: Place, settings: ClusterSettings, *, create: bo
             raise
         names = _names(client, place)
         if not create:
-            raise ConnectorError(_missing(place, settings.index, names)) from error
+            raise place.missing("index", names) from error
         _create(client, place, settings)
         return
     if not isinstance(reply, dict) or "hits" not in reply:
-        shown = " ".join(str(reply).split())[:200]
-        raise ConnectorError(f"{place.url} does not answer as {place.product} does: correct `hosts`. It said: {shown}")
+        raise ConnectorError(place.says(NOT_THE_ENGINE, one_line(str(reply))))
 
 
 def _create(client: Client, place: Place, settings: ClusterSettings) -> None:
@@ -73,12 +72,3 @@ def _names(client: Client, place: Place) -> set[str]:
         return set()
     aliases = {alias for value in reply.values() for alias in value.get("aliases", ())}
     return {name for name in reply if not name.startswith(".")} | aliases
-
-
-def _missing(place: Place, index: str, names: set[str]) -> str:
-    near = get_close_matches(index, sorted(names), n=3)
-    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
-    return (
-        f"{place.product} at {place.url} has no index {index!r}.{hint} Make it with `rebridge index`, or correct "
-        "`index` of the connector."
-    )

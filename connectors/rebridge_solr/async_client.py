@@ -94,15 +94,23 @@ class AsyncSolr:
         self, method: str, path: str, body: str | None = None, headers: dict[str, str] | None = None
     ) -> str:
         url = f"{self.url.rstrip('/')}/{path.lstrip('/')}"
+        shown = _without_user(url)
         try:
             reply = await self.client.request(method.upper(), url, content=body, headers=headers, timeout=self.timeout)
         except httpx.TimeoutException as error:
-            raise pysolr.SolrError(f"Connection to server '{url}' timed out: {error}") from error
+            raise pysolr.SolrError(f"Connection to server '{shown}' timed out: {error}") from error
         except httpx.HTTPError as error:
-            raise pysolr.SolrError(f"Failed to connect to server at {url}: {error}") from error
+            raise pysolr.SolrError(f"Failed to connect to server at {shown}: {error}") from error
         if reply.status_code != httpx.codes.OK:
             raise pysolr.SolrError(f"Solr responded with an error (HTTP {reply.status_code}): {_reason(reply)}")
         return reply.text
+
+
+def _without_user(url: str) -> str:
+    """An address without the user and password that it may hold, for messages."""
+    scheme, mark, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{mark}{host.rpartition('@')[2]}{slash}{path}"
 
 
 def _reason(reply: httpx.Response) -> str:

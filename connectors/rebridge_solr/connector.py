@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from rebridge import notes
 from rebridge.models import Candidate, PagePlan, RankedHit, SearchRequest, Summary
+from rebridge_solr.failures import status_of
 from rebridge_solr.plain_words import plain_words
 from rebridge_solr.reading import read
 from rebridge_solr.replies import NativeReply, candidates, docs, rendered
@@ -24,9 +25,8 @@ if TYPE_CHECKING:
 
 #: Statuses of failures that the size of a window, the fields for passages or the length of the URL can cause.
 _WINDOW = frozenset({400, 413, 414, 500})
-# How pysolr tells the status; what SolrCloud's client says when it has tried all nodes.
-_STATUS = re.compile(r"\(HTTP (\d{3})\)")
-_TRIED = re.compile(r"failed after \d+ attempts")
+# What SolrCloud's client says when it has tried all nodes; the path holds the user's query.
+_TRIED = re.compile(r"Request \S+ .* failed after \d+ attempts", re.DOTALL)
 
 
 class SolrConnector:
@@ -63,7 +63,7 @@ class SolrConnector:
         if isinstance(answer, WindowRefused):
             return "window_refused"
         if isinstance(answer, Exception):
-            return "window_refused" if _status(answer) in _WINDOW or _TRIED.search(str(answer)) else None
+            return "window_refused" if status_of(answer) in _WINDOW or _TRIED.fullmatch(str(answer)) else None
         header = answer.get("responseHeader") if isinstance(answer, Mapping) else None
         partial = header.get("partialResults") if isinstance(header, Mapping) else None
         return "shard_failures" if partial in (True, "true", "omitted") else None
@@ -102,16 +102,6 @@ class SolrConnector:
         from rebridge_solr.wrapping import wrap_client
 
         return wrap_client(client, bridge)
-
-
-def _status(error: Exception) -> int | None:
-    """The HTTP status behind a failure, as our engine, httpx or pysolr tells it."""
-    for teller in (error, getattr(error, "response", None)):
-        status = getattr(teller, "status_code", None)
-        if isinstance(status, int):
-            return status
-    told = _STATUS.search(str(error))
-    return int(told[1]) if told else None
 
 
 CONNECTOR = SolrConnector()

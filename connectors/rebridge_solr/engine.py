@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from rebridge.connector import TEXT, IndexFacts
-from rebridge.drivers import run
 from rebridge.errors import ConnectorError, DocumentsRefused
-from rebridge_solr.failures import SolrFailure, translated
-from rebridge_solr.learning import UNIQUE_KEY, Ask, learning
+from rebridge.remote import EngineError, unwritable
+from rebridge_solr.failures import translated
+from rebridge_solr.handlers import Handlers, place_of, told
+from rebridge_solr.learning import UNIQUE_KEY, Ask
 from rebridge_solr.plain_words import exactly
-from rebridge_solr.reading import handler_of
 from rebridge_solr.request import Defaults, Reply, Request
 from rebridge_solr.settings import SolrSettings
 from rebridge_solr.wire import checked, on_the_wire
@@ -42,15 +42,15 @@ class SolrEngine:
 
     def __init__(self, client: pysolr.Solr, settings: SolrSettings) -> None:
         self._client, self._settings = client, settings
-        self._known: dict[str, Defaults] = {}
+        self._handlers = Handlers()
 
     def search(self, request: Request) -> Reply:
-        """Send a search; what its handler does by itself is asked before the first one.
+        """Send a search; what its handler does by itself is asked before the first one, and now and then.
 
         Raises:
-            SolrFailure: if Solr refuses it or gives no answer, with its ``status_code``.
+            EngineError: if Solr refuses it or gives no answer, with its ``status_code``.
             BadReply: if the answer is no JSON object.
-            WindowRefused: if the request has a plan that the handler does not follow.
+            WindowRefused: if the request has a plan that the handler does not follow, or does not tell enough for.
         """
         defaults = request.defaults or self._defaults(request)
         request = replace(request, defaults=defaults)
@@ -61,12 +61,8 @@ class SolrEngine:
 
     def validate(self, doc_id: str, fields: Mapping[str, Any]) -> str | None:
         """Why no core would take this document. What only this one refuses, `add` finds."""
-        try:
-            if not 0 < len(doc_id.encode()) <= MAX_ID_BYTES:
-                return f"its id is empty or longer than {MAX_ID_BYTES:,} bytes"
-            json.dumps(fields, ensure_ascii=False, allow_nan=False).encode()
-        except (TypeError, ValueError, RecursionError) as error:
-            return f"it cannot be written as JSON: {error}"
+        if problem := unwritable(doc_id, fields, MAX_ID_BYTES):
+            return problem
         key, own = self._key, sorted(_SOLRS_OWN & fields.keys())
         if own:
             return f"Solr keeps the name {own[0]!r} for itself: rename the field"
@@ -80,7 +76,7 @@ class SolrEngine:
 
         Raises:
             DocumentsRefused: for those that Solr refuses; the others are added.
-            SolrFailure: if Solr cannot be written to.
+            EngineError: if Solr cannot be written to.
         """
         added, refused = 0, dict[str, str]()
         for batch in _batches(documents):
@@ -149,19 +145,15 @@ class SolrEngine:
     ) -> None:
         self.close()
 
-    @property
+    @cached_property
     def _key(self) -> str:
-        return self._defaults(Request()).unique_key
+        """The schema's unique key; ``id`` if it may not be asked for."""
+        found = self._get(f"{self._settings.address}/{UNIQUE_KEY}", allowed=True)
+        return str(found.get("uniqueKey") or "id")
 
     def _defaults(self, request: Request) -> Defaults:
-        """What a handler does by itself, kept from its first answer on."""
-        handler = handler_of(request)
-        if handler not in self._known:
-            found = run(learning(request, lambda reply: reply), partial(self._learn, request))
-            if found is None:
-                return Defaults()
-            self._known[handler] = found
-        return self._known[handler]
+        story = self._handlers.defaults(place_of(self._settings.address, request), request, lambda reply: reply)
+        return told(story, partial(self._learn, request))
 
     def _learn(self, request: Request, step: Ask) -> Any:
         if step.kind == "search":
@@ -195,7 +187,7 @@ class SolrEngine:
             return {}
         try:
             self._write(partial(self._client.add, documents))
-        except SolrFailure as error:
+        except EngineError as error:
             if error.status_code not in _REFUSED:
                 raise
             if len(documents) == 1:

@@ -1,4 +1,4 @@
-"""What a request handler does by itself, asked once: one search for nothing, and the schema's unique key.
+"""What a request handler does by itself, as Solr tells it: one search for nothing, and the schema's unique key.
 
 Without it one cannot add to an ``fl`` that ``solrconfig.xml`` holds, nor see a default sort or page size.
 """
@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 from rebridge.steps import Fetch
 from rebridge_solr.fields import parse_fl
-from rebridge_solr.request import Defaults, Request, texts
+from rebridge_solr.request import UNTOLD, Defaults, Request, texts
 
 # A search without a query, whose reply tells the handler's parameters. It finds nothing, unless the handler has a query
 # of its own, and asks for nothing that costs time.
@@ -28,8 +28,9 @@ _PROBE: Mapping[str, str] = {
 #: The path, below the core or collection, where the schema's unique key is.
 UNIQUE_KEY = "schema/uniquekey?wt=json"
 
-# Parameters that choose where a request goes, and one that Solr makes up for each.
-_WHERE, _CHATTER = frozenset({"qt", "collection"}), frozenset({"rid"})
+_WHERE = frozenset({"qt", "collection"})  # parameters that choose where a request goes
+# Solr makes up an rid for each request.
+_NOT_THE_HANDLERS = _PROBE.keys() | _WHERE | {"rid"}
 
 
 class Ask(NamedTuple):
@@ -39,7 +40,7 @@ class Ask(NamedTuple):
     what: Any
 
 
-def learning(request: Request, decode: Callable[[Any], Any]) -> Generator[Fetch, Any, Defaults | None]:
+def learning(request: Request, decode: Callable[[Any], Any]) -> Generator[Fetch, Any, Defaults]:
     """Find out what the handler of a request does by itself.
 
     Args:
@@ -50,33 +51,40 @@ def learning(request: Request, decode: Callable[[Any], Any]) -> Generator[Fetch,
         A `Fetch` of each `Ask`; it expects the text of the reply by `send`, or the failure by `throw`.
 
     Returns:
-        The defaults; None if the handler fails, and whoever sends the request itself will see why.
+        The defaults; `UNTOLD` if the handler fails or does not tell its parameters.
     """
-    where = {name: request.params[name] for name in _WHERE & request.params.keys()}
-    try:
-        probe = yield Fetch(Ask("search", {**_PROBE, **where}))
-    except Exception:  # noqa: BLE001 - see "Returns"
-        return None
-    try:
-        key = yield Fetch(Ask("path", UNIQUE_KEY))
-    except Exception:  # noqa: BLE001 - not everybody may read the schema
-        key = ""
-    found = learnt(decode(probe), decode(key))
+
+    def answer(kind: Literal["search", "path"], what: Any) -> Generator[Fetch, Any, Any]:
+        try:
+            return decode((yield Fetch(Ask(kind, what))))
+        except Exception:  # noqa: BLE001 - no answer tells nothing, as an odd one
+            return None
+
+    probe = {**_PROBE, **{name: request.params[name] for name in _WHERE & request.params.keys()}}
+    echo = yield from answer("search", probe)
+    if _params(echo).get("echoParams") != "all":
+        return UNTOLD
+    # Not everybody may read the schema.
+    found = _learnt(echo, (yield from answer("path", UNIQUE_KEY)))
     if not found.tells_max_score or not parse_fl(found.params.get("fl", ())).score_keys:
         return found
-    try:
-        probe = yield Fetch(Ask("search", {**_PROBE, **where, "fl": found.unique_key}))
-    except Exception:  # noqa: BLE001 - as above
-        return found
-    return replace(found, tells_max_score=learnt(decode(probe), None).tells_max_score)
+    without_scores = yield from answer("search", {**probe, "fl": found.unique_key})
+    return replace(found, tells_max_score=_tells_max_score(without_scores))
 
 
-def learnt(probe: Any, key: Any) -> Defaults:
-    """The handler's defaults, as far as the decoded replies tell them; Solr's own if the replies are odd."""
-    echo = _inside(_inside(probe, "responseHeader"), "params")
-    params = {name: texts(value) for name, value in echo.items() if name not in _PROBE.keys() | _WHERE | _CHATTER}
+def _learnt(echo: Any, key: Any) -> Defaults:
+    """The handler's defaults from the decoded replies; the unique key is ``id`` if that reply is odd."""
+    params = {name: texts(value) for name, value in _params(echo).items() if name not in _NOT_THE_HANDLERS}
     name = key.get("uniqueKey") if isinstance(key, Mapping) else None
-    return Defaults(params, name if isinstance(name, str) else "id", "maxScore" in _inside(probe, "response"))
+    return Defaults(params, name if isinstance(name, str) else "id", _tells_max_score(echo))
+
+
+def _params(reply: Any) -> Mapping[str, Any]:
+    return _inside(_inside(reply, "responseHeader"), "params")
+
+
+def _tells_max_score(reply: Any) -> bool:
+    return "maxScore" in _inside(reply, "response")
 
 
 def _inside(value: Any, key: str) -> Mapping[str, Any]:

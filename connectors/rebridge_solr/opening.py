@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from rebridge.errors import BadReply, ConnectorError, MissingExtra
+from rebridge.remote import NOT_THE_ENGINE, EngineError, FieldType, one_line
 from rebridge_solr.engine import SolrEngine
-from rebridge_solr.failures import NOT_SOLR, SolrFailure, failure, one_line, translated
-from rebridge_solr.settings import FieldType, SolrSettings
+from rebridge_solr.failures import place, translated
+from rebridge_solr.settings import SolrSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pysolr
 
 _MISSING = 404
+_NO_SOLR = "{url} is not Solr's address: correct `url`, which ends in /solr as a rule. It said: {said}"
 _PATIENCE_S = 120.0  # a new collection takes its time
 #: Types of Solr's ``_default`` configset for the fields of a new core.
 _TYPES: Mapping[FieldType, str] = {
@@ -75,16 +76,16 @@ def _decoded(reply: Any, _next_page: Any = None) -> Any:
 def _find(client: pysolr.Solr, engine: SolrEngine, settings: SolrSettings, *, create: bool) -> None:
     try:
         engine.count()
-    except SolrFailure as error:
+    except EngineError as error:
         if error.status_code != _MISSING:
             raise
         admin = _Admin(client, settings)
         if not create:
-            raise ConnectorError(_missing(settings, admin.names())) from error
+            raise place(settings).missing("core or collection", admin.names()) from error
         admin.make()
         engine.count()
     except (KeyError, TypeError) as error:
-        raise ConnectorError(NOT_SOLR.format(url=settings.address, said=f"a reply without {error}")) from error
+        raise ConnectorError(place(settings).says(NOT_THE_ENGINE, f"a reply without {error}")) from error
 
 
 class _Admin:
@@ -102,12 +103,12 @@ class _Admin:
         """The cores or collections that this user may see.
 
         Raises:
-            SolrFailure: if the address is not Solr's.
+            EngineError: if the address is not Solr's.
         """
         cloud = self._is_cloud()
         try:
             found = self._call("GET", "admin/collections", action="LIST") if cloud else self._cores()
-        except SolrFailure:  # not everybody may ask
+        except EngineError:  # not everybody may ask
             return []
         return sorted(found["collections"] if cloud else found["status"])
 
@@ -124,14 +125,14 @@ class _Admin:
                 self._call("GET", "admin/collections", action="CREATE", name=settings.index, **options)
             else:
                 self._call("GET", "admin/cores", action="CREATE", name=settings.index, configSet=settings.configset)
-        except SolrFailure as error:
+        except EngineError as error:
             raise ConnectorError(
                 f"{settings.index!r} cannot be made: {error} Correct `configset`, or make it on Solr's machine with: "
                 f"solr create -c {settings.index}"
             ) from error
         try:
             self._add_fields()
-        except SolrFailure as error:
+        except EngineError as error:
             raise ConnectorError(
                 f"{settings.index!r} was made, but its fields were not: {error} Delete it, and correct `fields` or "
                 "`analyzer`."
@@ -151,9 +152,9 @@ class _Admin:
     def _is_cloud(self) -> bool:
         try:
             return bool(self._call("GET", "admin/info/system").get("mode") == "solrcloud")
-        except SolrFailure as error:
+        except EngineError as error:
             if error.status_code == _MISSING:
-                raise ConnectorError(NOT_SOLR.format(url=self._settings.url, said=error.said)) from error
+                raise ConnectorError(place(self._settings).says(_NO_SOLR, error.said)) from error
             raise
 
     def _cores(self) -> dict[str, Any]:
@@ -175,14 +176,5 @@ class _Admin:
         if not reply.ok:
             error = found.get("error", {})
             said = one_line(str(error.get("details") or error.get("msg") or reply.text))
-            raise failure("", reply.status_code, said, settings, told=told)
+            raise place(settings).failure(reply.status_code, "", said, told=told)
         return found
-
-
-def _missing(settings: SolrSettings, names: list[str]) -> str:
-    near = get_close_matches(settings.index, names, n=3)
-    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
-    return (
-        f"Solr at {settings.url} has no core or collection {settings.index!r}.{hint} Make it with `rebridge index`, or "
-        "correct `index` of the connector."
-    )

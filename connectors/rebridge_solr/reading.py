@@ -76,6 +76,7 @@ def _bypass(request: Request, asked: Effective) -> str | None:
         "grouped": asked.flag("group"),
         # Another field under the name of the score would be taken for it, by Solr too.
         "renamed_score": "score" in shown.aliases,
+        "unknown_handler": not known_defaults(request, None).told,
     }
     return next((reason for reason, holds in reasons.items() if holds), None)
 

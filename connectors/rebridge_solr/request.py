@@ -26,11 +26,17 @@ class Defaults:
         params: the parameters that the handler adds to a request without any, e.g. ``fl``, ``rows``, ``df``.
         unique_key: the field that identifies a document.
         tells_max_score: replies hold ``maxScore`` even if nobody asks for scores, as those of several shards do.
+        told: whether the handler told this. If it did not, nobody knows how to widen a request to it.
     """
 
     params: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unique_key: str = "id"
     tells_max_score: bool = False
+    told: bool = True
+
+
+#: Of a handler that was asked and did not tell.
+UNTOLD = Defaults(told=False)
 
 
 @dataclass(frozen=True, slots=True)

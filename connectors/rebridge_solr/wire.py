@@ -27,7 +27,7 @@ class Wire(NamedTuple):
 
 
 class WindowRefused(ConnectorError):
-    """Solr answered with another slice, or other fields, than the widened request asked for."""
+    """Solr answers with another slice, or other fields, than a widened request asks for; or may do so."""
 
 
 def on_the_wire(request: Request) -> Wire:
@@ -35,11 +35,16 @@ def on_the_wire(request: Request) -> Wire:
 
     The user's body stays as it is: Solr lets ``json.limit`` and ``json.offset`` beat it, and adds its ``fields`` to
     the parameter ``fl``.
+
+    Raises:
+        WindowRefused: if it has a plan, and nobody knows what the handler would make of it.
     """
     plan = request.plan
     if plan is None:
         return Wire(request.params, request.json)
     asked, defaults = effective(request), known_defaults(request, None)
+    if not defaults.told:
+        raise WindowRefused(f"Solr does not tell what its handler {request.handler!r} does by itself.")
     window = {
         "json.offset" if "offset" in asked.body else "start": plan.fetch_offset,
         "json.limit" if "limit" in asked.body else "rows": min(plan.fetch_size, MOST - plan.fetch_offset),

@@ -7,161 +7,119 @@ one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import wraps
+from functools import partial, wraps
 from inspect import iscoroutinefunction
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from rebridge.bridge import Bridge
-from rebridge.drivers import run, run_async
 from rebridge.steps import Fetch
+from rebridge.stories import Story, relay
 from rebridge.subclassing import above, itself, stand_in, with_rerank_query, wrapped
-from rebridge_solr.learning import Ask, learning
-from rebridge_solr.reading import handler_of
-from rebridge_solr.request import Defaults, Request, texts
+from rebridge_solr.handlers import Handlers, place_of, told, told_async
+from rebridge_solr.learning import Ask
+from rebridge_solr.request import Request, texts
 from rebridge_solr.wire import checked, on_the_wire
 
-# What the handlers of an engine do by themselves: by bridge, then by address and handler.
-_KNOWN: WeakKeyDictionary[Bridge, dict[tuple[str, str], Defaults]] = WeakKeyDictionary()
+_HANDLERS: WeakKeyDictionary[Bridge, Handlers] = WeakKeyDictionary()
 
 
 def wrap_client(client: Any, bridge: Bridge) -> Any:
     """The same client, with its searches answered by the bridge."""
+    _HANDLERS.setdefault(bridge, Handlers())
     return wrapped(client, bridge, _methods)
 
 
 def _methods(base: type[Any]) -> Mapping[str, Any]:
-    door = _async_door if iscoroutinefunction(getattr(base, "_select", None)) else _door
-
     @wraps(base.search)
     def search(self: Any, *args: Any, rerank_query: str | None = None, **kwargs: Any) -> Any:
-        if self.rebridge is None:
-            return above(self, "search")(*args, **kwargs)
         # The next page of a cursor is asked for on the copy that got the first.
-        return above(door(itself(self), rerank_query), "search")(*args, **kwargs)
+        client = itself(self)
+        if client.rebridge is None:
+            return above(client, "search")(*args, **kwargs)
+        copy = stand_in(client, _select=partial(_select, client, rerank_query), decoder=_Decoder(client.decoder))
+        return above(copy, "search")(*args, **kwargs)
 
     search.__signature__ = with_rerank_query(base.search)  # type: ignore[attr-defined] # functions may have one
     return {"search": search} | ({"aclose": _closing(base)} if hasattr(base, "aclose") else {})
 
 
 def _closing(base: type[Any]) -> Callable[[Any], Any]:
+    """The asynchronous client's `aclose`, which frees the models too."""
+
     @wraps(base.aclose)
     async def aclose(self: Any) -> None:
         await above(self, "aclose")()
         if self.rebridge is not None:
-            self.rebridge.close()
+            await asyncio.to_thread(self.rebridge.close)
 
     return aclose
 
 
-def _door(client: Any, rerank_query: str | None) -> Any:
-    def select(params: dict[str, Any], handler: str | None = None) -> Any:
-        asked = _Asked(client, params, handler, rerank_query)
-
-        def send(request: Request) -> Any:
-            if asked.must_learn(request):
-                run(asked.learning(), ask)
-            return asked.reply(request, client._select(asked.wire(request), handler))  # noqa: SLF001 - our own stand-in
-
-        def ask(step: Ask) -> Any:
-            if step.kind == "search":
-                return client._select(step.what, handler)  # noqa: SLF001 - the way of all searches
-            return client._send_request("get", step.what)  # noqa: SLF001 - the way of all requests
-
-        try:
-            outcome = client.rebridge.answer(asked.target, asked.request, send)
-        except _Learnt as learnt:
-            outcome = client.rebridge.answer(asked.target, learnt.request, send)
-        return _handed_out(outcome.reply)
-
-    return _with(client, select)
+def _select(client: Any, rerank_query: str | None, params: dict[str, Any], handler: str | None = None) -> Any:
+    """What stands in for a client's ``_select`` during a search; to be awaited if the client's is."""
+    search = _Search(client, params, handler, rerank_query)
+    return (told_async if iscoroutinefunction(client._select) else told)(search.story(), search.sent)  # noqa: SLF001 - the very method
 
 
-def _async_door(client: Any, rerank_query: str | None) -> Any:
-    async def select(params: dict[str, Any], handler: str | None = None) -> Any:
-        asked = _Asked(client, params, handler, rerank_query)
-
-        async def send(request: Request) -> Any:
-            if asked.must_learn(request):
-                await run_async(asked.learning(), ask)
-            return asked.reply(request, await client._select(asked.wire(request), handler))  # noqa: SLF001 - as above
-
-        async def ask(step: Ask) -> Any:
-            if step.kind == "search":
-                return await client._select(step.what, handler)  # noqa: SLF001 - as above
-            return await client._send_request("get", step.what)  # noqa: SLF001 - as above
-
-        try:
-            outcome = await client.rebridge.answer_async(asked.target, asked.request, send)
-        except _Learnt as learnt:
-            outcome = await client.rebridge.answer_async(asked.target, learnt.request, send)
-        return _handed_out(outcome.reply)
-
-    return _with(client, select)
-
-
-def _with(client: Any, select: Callable[..., Any]) -> Any:
-    return stand_in(client, _select=select, decoder=_Decoder(client.decoder))
-
-
-class _Learnt(Exception):
-    """What the handler does by itself has just been learnt: the search begins again, with this request."""
-
-    def __init__(self, request: Request) -> None:
-        super().__init__(request)
-        self.request = request
-
-
-class _Asked:
+class _Search:
     """One search of a client, as it came to ``_select``."""
 
     def __init__(self, client: Any, params: dict[str, Any], handler: str | None, rerank_query: str | None) -> None:
-        self._client, self._params = client, params
+        self._client, self._params, self._handler = client, params, handler
         # A client of SolrCloud goes to another address each time.
-        self._collection = getattr(client, "collection", None)
-        request = Request(params, handler=handler or client.search_handler or "select", rerank_query=rerank_query)
-        self._known = _KNOWN.setdefault(client.rebridge, {})
-        self._place = (str(self._collection or client.url), handler_of(request))
-        self.request = replace(request, defaults=self._known.get(self._place))
+        address = str(getattr(client, "collection", None) or client.url)
+        named = texts(params.get("collection", ()))
+        # The core or collection: the last part of the address, unless a parameter names it.
+        self._target = named[0] if named else address.rstrip("/").rpartition("/")[2]
+        self._request = Request(params, handler=handler or client.search_handler or "select", rerank_query=rerank_query)
+        self._place, self._handlers = place_of(address, self._request), _HANDLERS[client.rebridge]
 
-    @property
-    def target(self) -> str:
-        """The core or collection: the last part of the address, unless a parameter names it."""
-        named = texts(self._params.get("collection", ()))
-        return named[0] if named else str(self._collection or self._client.url.rstrip("/").rpartition("/")[2])
+    def story(self) -> Story[Any]:
+        """Answer the search, once it is known what its handler does by itself.
 
-    def must_learn(self, request: Request) -> bool:
-        """Whether this is the first request to the handler that would be reranked."""
-        return request.plan is not None and request.defaults is None
+        Yields:
+            `Fetch` of what `sent` takes, to be answered by the text of Solr's reply; what `Handlers.defaults` and the
+            bridge's own story yield besides.
 
-    def learning(self) -> Generator[Fetch, Any, None]:
-        """Learn what the handler does by itself.
-
-        Raises:
-            _Learnt: if it answers. If it does not, Solr's own defaults count for this one search.
+        Returns:
+            What ``_select`` gives to ``search``.
         """
-        found = yield from learning(self.request, self._decoded)
-        if found is not None:
-            self._known[self._place] = found
-            raise _Learnt(replace(self.request, defaults=found))
+        bridge, request = self._client.rebridge, replace(self._request, defaults=self._handlers.known(self._place))
+        if request.defaults is None and _would_rerank(bridge, self._target, request):
+            learning = self._handlers.defaults(self._place, request, self._client.decoder.decode)
+            request = replace(request, defaults=(yield from learning))
+        outcome = yield from relay(bridge.search(self._target, request), lambda step: step, self._answer)
+        return outcome.reply.text if isinstance(outcome.reply, _Unreadable) else _Finished(outcome.reply)
 
-    def wire(self, request: Request) -> dict[str, Any]:
-        """What to hand to ``_select``: the user's own parameters themselves, unless the request is another."""
-        params = on_the_wire(request).params
-        return self._params if params is self._params else dict(params)
+    def sent(self, what: Request | Ask) -> Any:
+        """The text of Solr's reply; to be awaited if the client's is."""
+        if isinstance(what, Ask) and what.kind == "path":
+            return self._client._send_request("get", what.what)  # noqa: SLF001 - the way of all requests
+        params = what.what if isinstance(what, Ask) else on_the_wire(what).params
+        # The user's own parameters themselves, unless the request is another.
+        params = self._params if params is self._params else dict(params)
+        return self._client._select(params, self._handler)  # noqa: SLF001 - the way of all searches
 
-    def reply(self, request: Request, text: Any) -> Any:
-        """The reply behind a text."""
-        return checked(request, self._decoded(text))
-
-    def _decoded(self, text: Any) -> Any:
-        """A reply; or a text that is none, for the client's decoder to refuse in its own way."""
+    def _answer(self, step: Any, answer: Any) -> Any:
+        """The reply behind a text; or a text that is none, for the client's decoder to refuse in its own way."""
+        if not isinstance(step, Fetch):
+            return answer
         try:
-            return self._client.decoder.decode(text)
+            reply = self._client.decoder.decode(answer)
         except (ValueError, TypeError):
-            return _Unreadable(text)
+            return _Unreadable(answer)
+        return checked(step.request, reply)
+
+
+def _would_rerank(bridge: Bridge, target: str, request: Request) -> bool:
+    """Whether the first that the bridge asks for is the rank window."""
+    with closing(bridge.search(target, request)) as story:
+        return next(story).request.plan is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +134,6 @@ class _Finished:
     """A reply that needs no decoding any more."""
 
     reply: Any
-
-
-def _handed_out(reply: Any) -> Any:
-    """What ``_select`` gives to ``search``, and so to `_Decoder`."""
-    return reply.text if isinstance(reply, _Unreadable) else _Finished(reply)
 
 
 class _Decoder:

@@ -12,6 +12,7 @@ import pytest
 
 from rebridge.connector import TEXT, Connector, Engine
 from rebridge.errors import BadReply, ScorerError
+from rebridge.evaluation.shared_fetch import SharedFetch
 from rebridge.passages import PassageTemplate
 from rebridge.pipeline import Pipeline
 from rebridge.searcher import Searcher
@@ -48,6 +49,13 @@ def favourites(query: str, passage: str) -> float:
 
 def ids(outcome: Any) -> list[str]:
     return [hit.candidate.doc_id for hit in outcome.page]
+
+
+def _without_times(reply: Any) -> Any:
+    """A reply but for how long it took."""
+    if isinstance(reply, dict):
+        return {key: _without_times(value) for key, value in reply.items() if key not in {"took", "QTime"}}
+    return [_without_times(value) for value in reply] if isinstance(reply, list) else reply
 
 
 class Contract:
@@ -145,6 +153,26 @@ class Contract:
             return await asyncio.gather(*(searcher.send_async(request) for _ in range(20)))
 
         assert all(ids(outcome) == alone for outcome in asyncio.run(many()))
+
+    def test_one_request_serves_several_pipelines(self, case: Case) -> None:
+        """Evaluation asks the engine once for pipelines of different windows and passages; each sees its own reply."""
+        scorers = FakeScorer(lambda query, passage: float(sum(map(ord, query + passage)) % 7))
+        searchers = [
+            case.searcher(scorers, annotate="none", rank_window=window, passage=PassageTemplate(template))
+            for window, template in ((8, "{title}"), (3, "{text}"), (50, "{lang} {title}"))
+        ]
+        request = searchers[0].request("shoe", size=9)
+        shared = SharedFetch(case.engine, request, [searcher.pipeline for searcher in searchers])
+        for searcher in searchers:
+            alone, together = searcher.send(request), shared.search(searcher.pipeline, scorers).outcome
+            assert [hit.score for hit in together.page] == [hit.score for hit in alone.page]
+            assert ids(together) == ids(alone)
+            assert _without_times(together.reply) == _without_times(alone.reply)
+        bare = searchers[0].send(request, rerank=False)
+        found = shared.search(searchers[0].pipeline, rerank=False)
+        assert ids(found.outcome) == ids(bare)
+        assert _without_times(found.outcome.reply) == _without_times(bare.reply)
+        assert len(found.window) == 8
 
     def test_documents_come_and_go(self, case: Case) -> None:
         """Documents are counted, looked up, replaced and removed by id."""

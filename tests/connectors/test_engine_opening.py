@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from rebridge.errors import ConnectorError, DocumentsRefused
-from rebridge_query_dsl.failures import EngineError
+from rebridge.remote import EngineError
 from rebridge_query_dsl.request import Request
 
 from .standin import StandIn, serving

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import threading
 from typing import Any
 
 import httpx
@@ -66,6 +68,20 @@ def test_reranks(fake: FakeSolr) -> None:
         return await asyncio.gather(*(solr.search("shoe", rows=3, fl="id") for _ in range(10)))
 
     assert [ids(found) for found in run(fake, use)] == [["d19", "d18", "d17"]] * 10
+    assert sum("echoParams=all" in path for _, path, _ in fake.asked) == 1
+
+
+def test_closing(fake: FakeSolr, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Freeing the models does not block the event loop."""
+    loop_goes_on = threading.Event()
+    closed = []
+    monkeypatch.setattr(Bridge, "close", lambda _: closed.append(loop_goes_on.wait(10)))
+
+    async def use(solr: AsyncSolr) -> None:
+        await asyncio.gather(solr.aclose(), asyncio.to_thread(loop_goes_on.set))
+
+    run(fake, use)
+    assert closed == [True]
 
 
 def test_is_of_the_same_class(fake: FakeSolr) -> None:
@@ -143,3 +159,19 @@ def test_connections() -> None:
 
     with pytest.raises(pysolr.SolrError, match=r"Connection to server '.*' timed out"):
         asyncio.run(timed_out())
+
+
+@pytest.mark.parametrize("problem", [httpx.ReadTimeout, httpx.ConnectError])
+def test_failures_name_nobody(problem: Any) -> None:
+    """User and password in an address are not in messages."""
+
+    def fail(request: httpx.Request) -> httpx.Response:
+        raise problem("no", request=request)
+
+    async def search() -> None:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(fail)) as transport:
+            await AsyncSolr("http://ann:secret@h:1/solr/shop", client=transport).search("a@b")
+
+    with pytest.raises(pysolr.SolrError, match=r"http://h:1/solr/shop/select/\?q=a%40b") as raised:
+        asyncio.run(search())
+    assert not {"ann", "secret"} & set(re.split(r"\W", str(raised.value)))

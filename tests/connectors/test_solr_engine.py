@@ -148,7 +148,7 @@ def test_documents_that_no_core_would_take(doc_id: str, fields: Any, problem: st
 @pytest.mark.parametrize(
     ("keys", "told"),
     [
-        ({"url": "localhost:8983/solr"}, "scheme, host and path"),
+        ({"url": "localhost:8983/solr"}, "like http://localhost:8983/solr, with its scheme"),
         ({"url": "http://ann:secret@localhost/solr"}, "must not hold user and password"),
         ({"index": ""}, "at least 1"),
         ({"core": "shop"}, "core"),

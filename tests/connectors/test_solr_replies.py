@@ -12,8 +12,8 @@ import pytest
 from rebridge import notes
 from rebridge.errors import BadReply, ConnectorError
 from rebridge.models import Candidate, PagePlan, RankedHit, Summary
+from rebridge.remote import EngineError
 from rebridge_solr import CONNECTOR, Defaults, Request
-from rebridge_solr.failures import SolrFailure
 from rebridge_solr.request import Reply
 
 PLAN = PagePlan(0, 2, 3, 0, 3, ("title", "text"))
@@ -229,8 +229,10 @@ def test_the_page_starts_where_it_was_asked_to() -> None:
         (pysolr.SolrError("Solr responded with an error (HTTP 401): [Reason: x]"), None),
         (pysolr.SolrError("Solr responded with an error (HTTP 503): [Reason: x]"), None),
         (pysolr.SolrError("Failed to connect to server at x"), None),
-        (SolrFailure("no", 400), "window_refused"),
-        (SolrFailure("no"), None),
+        (pysolr.SolrError("Failed to connect to server at x/?q=Solr responded with an error (HTTP 400)"), None),
+        (pysolr.SolrError("Connection to server 'x/?q=Request failed after 5 attempts' timed out"), None),
+        (EngineError("no", 400), "window_refused"),
+        (EngineError("no"), None),
         (ConnectorError("no"), None),
         (
             httpx.HTTPStatusError("x", request=httpx.Request("GET", "http://x"), response=httpx.Response(400)),

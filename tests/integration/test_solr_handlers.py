@@ -82,7 +82,7 @@ def test_what_a_handler_does_by_itself_stays(address: str, handler: str, params:
     bare, mine = pysolr.Solr(address), wrapped(address)
     asked = {"q": "shoe", "search_handler": handler, **params}
     theirs, ours = bare.search(**asked, sort="score desc"), mine.search(**asked, sort="score desc")
-    assert set(mine.rebridge.counts) == {(address.rpartition("/")[2], "applied", None)}
+    assert {(count.status, count.reason) for count in mine.rebridge.counts} == {("applied", None)}
     expected, found = comparable(theirs.raw_response), comparable(ours.raw_response)
     if params.get("rows") != 40:  # other hits stand on a short page
         assert len(ours.docs) == len(theirs.docs)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rebridge.errors import ConfigError
 from rebridge.scorers.checkpoint import Checkpoint
 from rebridge.scorers.hub import DEFAULT_MODEL, locate
+from rebridge.scorers.loading import in_lasting_thread
 from rebridge.scorers.local import LocalScorer
 from rebridge.scorers.options import check_options
 from rebridge.scorers.recipes import Choice, choose
@@ -85,7 +86,7 @@ def open_scorer(  # noqa: PLR0913 - keyword options of the public entry point
     check_options(choice.recipe.name, choice.recipe.options | {"token_budget"}, given)
     chosen, weights = _place(device, dtype)
     budget = given.pop("token_budget", _TOKEN_BUDGETS.get(chosen.type, _GPU_TOKEN_BUDGET))
-    family = choice.recipe.load(checkpoint, device=chosen, dtype=weights, **given)
+    family = in_lasting_thread(lambda: choice.recipe.load(checkpoint, device=chosen, dtype=weights, **given))
     return OpenedScorer(checkpoint.name, family, budget, choice)
 
 
