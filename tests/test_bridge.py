@@ -40,6 +40,28 @@ def ids(outcome: Any) -> list[str]:
     return [hit["id"] for hit in outcome.reply["hits"]]
 
 
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ({"shop": {"rank_window": 10}}, r"dict for 'shop': .*PipelineConfig\(rank_window=10\).*model_validate"),
+        ({3: pipeline()}, r"for 3: give an index's name"),
+        (42, r"int as its config: give a folder"),
+        ("cfg/shop.yaml", r"shop\.yaml is a file, not a folder .*give wrap\(\) the folder cfg"),
+        ("cgf", r"no folder cgf of pipeline files \(/.*/cgf\)"),
+        ("cfg", r"No file in cfg is a pipeline for memory"),
+        (None, r"no folder /.*/configs of pipeline files: make it"),
+    ],
+)
+def test_what_is_no_config(config: Any, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is given instead of pipelines is told with what to give."""
+    (tmp_path / "cfg").mkdir()
+    (tmp_path / "cfg" / "shop.yaml").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("REBRIDGE_CONFIGS", raising=False)
+    with pytest.raises(ConfigError, match=told):
+        bridge(config)
+
+
 @pytest.fixture
 def engine() -> MemoryEngine:
     """An engine with nine documents, d1 first."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from rebridge.connector import TEXT, IndexFacts
 from rebridge.errors import ConnectorError, DocumentsRefused
 from rebridge.remote import EngineError, unwritable
+from rebridge_solr.dates import date_fields, with_dates
 from rebridge_solr.failures import translated
 from rebridge_solr.handlers import Handlers, place_of, told
 from rebridge_solr.learning import UNIQUE_KEY, Ask
@@ -74,6 +75,9 @@ class SolrEngine:
     def add(self, documents: Iterable[tuple[str, Mapping[str, Any]]]) -> int:
         """Add or replace documents by id, durably and at once visible. Of equal ids the last one stays.
 
+        ISO 8601 dates are written in Solr's form into fields of a date type: ``2018-03-01`` as
+        ``2018-03-01T00:00:00Z``.
+
         Raises:
             DocumentsRefused: for those that Solr refuses; the others are added.
             EngineError: if Solr cannot be written to.
@@ -82,7 +86,11 @@ class SolrEngine:
         for batch in _batches(documents):
             checked_ones = [(doc_id, fields, self.validate(doc_id, fields)) for doc_id, fields in batch]
             refused |= {doc_id: problem for doc_id, _, problem in checked_ones if problem}
-            sound = [{**fields, self._key: doc_id} for doc_id, fields, problem in checked_ones if not problem]
+            sound = [
+                {**with_dates(fields, self._dates), self._key: doc_id}
+                for doc_id, fields, problem in checked_ones
+                if not problem
+            ]
             problems = self._add(sound)
             refused |= problems
             added += len(sound) - len(problems)
@@ -103,10 +111,15 @@ class SolrEngine:
         return there
 
     def get(self, doc_id: str) -> Mapping[str, Any] | None:
-        """The stored fields of one document, without its id and what Solr adds; None if it is not there."""
+        """The stored fields of one document, without its id and what Solr adds; None if it is not there.
+
+        Fields of the settings may hold several values in Solr; one alone is given back as it is, not as a list.
+        """
         found = self._ask({**_EVERYTHING, "fq": exactly(self._key, [doc_id]), "rows": 1})["response"]["docs"]
         left_out = {*_SOLRS_OWN, self._key}
-        return {name: value for name, value in found[0].items() if name not in left_out} if found else None
+        ours = self._settings.fields or {}
+        stored = {name: value for name, value in found[0].items() if name not in left_out} if found else None
+        return stored and {name: _single(value) if name in ours else value for name, value in stored.items()}
 
     def count(self) -> int:
         """How many documents the core or collection holds."""
@@ -114,12 +127,10 @@ class SolrEngine:
 
     def facts(self) -> IndexFacts:
         """Version of Solr, and the fields of the schema. The patterns of dynamic fields stand for any such name."""
-        schema = f"{self._settings.address}/schema"
         info = self._get(f"{self._settings.url}/admin/info/system?wt=json", allowed=True).get("lucene", {})
-        types = {kind["name"]: kind for kind in self._get(f"{schema}/fieldtypes?wt=json").get("fieldTypes", ())}
-        named = self._get(f"{schema}/fields?wt=json").get("fields", ())
-        patterns = self._get(f"{schema}/dynamicfields?wt=json").get("dynamicFields", ())
-        found = {field["name"]: _kind(types.get(field["type"], {}), field["type"]) for field in (*named, *patterns)}
+        fields, listed = self._schema()
+        types = {kind["name"]: kind for kind in listed}
+        found = {field["name"]: _kind(types.get(field["type"], {}), field["type"]) for field in fields}
         return IndexFacts(f"Solr {info.get('solr-spec-version', '')}".rstrip(), found)
 
     def check(self) -> list[str]:
@@ -150,6 +161,20 @@ class SolrEngine:
         """The schema's unique key; ``id`` if it may not be asked for."""
         found = self._get(f"{self._settings.address}/{UNIQUE_KEY}", allowed=True)
         return str(found.get("uniqueKey") or "id")
+
+    @cached_property
+    def _dates(self) -> Mapping[str, bool]:
+        """The schema's fields and patterns -> whether they hold dates; none if it may not be asked for."""
+        return date_fields(*self._schema(allowed=True))
+
+    def _schema(self, *, allowed: bool = False) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Fields and dynamic fields of the schema, and its types; empty where it may not be asked for, if `allowed`."""
+        keys = ("fields", "dynamicFields", "fieldTypes")
+        named, dynamic, types = (
+            self._get(f"{self._settings.address}/schema/{key.lower()}?wt=json", allowed=allowed).get(key, [])
+            for key in keys
+        )
+        return [*named, *dynamic], types
 
     def _defaults(self, request: Request) -> Defaults:
         story = self._handlers.defaults(place_of(self._settings.address, request), request, lambda reply: reply)
@@ -223,6 +248,10 @@ def _batches(items: Iterable[Any]) -> Iterator[list[Any]]:
     rest = iter(items)
     while batch := list(islice(rest, _BATCH)):
         yield batch
+
+
+def _single(value: Any) -> Any:
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 def _has_object(value: Any) -> bool:

@@ -15,11 +15,15 @@ _REASON = re.compile(r"\[Reason: (.*?)\]\s*$", re.DOTALL)
 _BY_STATUS = {
     404: "Solr at {url} has no core, collection or handler of this name (404): correct `index`. It said: {said}",
 }
+_BY_TEXT = {
+    r"Invalid Date (?:in Date Math )?String": "{product} at {url} takes no such date: write 2018-03-01T00:00:00Z. "
+    "It said: {said}",
+}
 
 
 def place(settings: SolrSettings) -> Place:
     """What messages call Solr."""
-    return Place("Solr", settings.url, "url", settings.index, settings.user, by_status=_BY_STATUS)
+    return Place("Solr", settings.url, "url", settings.index, settings.user, by_status=_BY_STATUS, by_text=_BY_TEXT)
 
 
 @contextmanager

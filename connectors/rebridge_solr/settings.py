@@ -15,7 +15,7 @@ def _address(text: str) -> str:
 
 
 class SolrSettings(RemoteSettings):
-    """Where a core or collection is, how to get in, and how a new one is made. `timeout_s` counts in seconds."""
+    """Where a core or collection is, how to get in, and what is made there. `timeout_s` counts in seconds."""
 
     url: Annotated[str, AfterValidator(_address), Field(description="Address of Solr, with its path.")] = (
         "http://localhost:8983/solr"
@@ -25,16 +25,14 @@ class SolrSettings(RemoteSettings):
     ] = "default"
     timeout_s: Seconds = 60.0
 
-    configset: Annotated[str, Field(min_length=1, description="What a new core or collection is made from.")] = (
-        "_default"
-    )
+    configset: Annotated[str, Field(min_length=1, description="What a new collection gets a copy of.")] = "_default"
     fields: Annotated[
         dict[str, FieldType] | None,
-        Field(min_length=1, description="Fields that a new core or collection gets beside those of its configset."),
+        Field(min_length=1, description="Fields that `rebridge index` adds to a schema that lacks them."),
     ] = None
-    analyzer: Annotated[
-        str, Field(description="The configset's field type for text fields of a new core or collection.")
-    ] = "text_general"
+    analyzer: Annotated[str, Field(description="The schema's field type for text fields that are added.")] = (
+        "text_general"
+    )
     shards: Annotated[int, Field(ge=1, description="Of a new collection.")] = 1
 
     @property

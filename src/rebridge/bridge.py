@@ -201,21 +201,50 @@ def _tolerant(flow: Story[Outcome[Any]], index: str) -> Story[Outcome[Any]]:
         return Outcome(error.body, (), Summary("bypassed", "odd_reply"))
 
 
+def _checked(given: Mapping[Any, Any]) -> dict[str, PipelineConfig]:
+    """The pipelines of a mapping, if they are pipelines."""
+    for key, value in given.items():
+        if not isinstance(key, str) or not isinstance(value, PipelineConfig):
+            raise ConfigError(
+                f"wrap() was given {type(value).__name__} for {key!r}: give an index's name and its pipeline, as in "
+                "{'shop': PipelineConfig(rank_window=10)}, or PipelineConfig.model_validate({...}) for a dictionary."
+            )
+    return dict(given)
+
+
+def _read(engine: str, given: Any) -> dict[str, PipelineConfig]:
+    """The pipelines for this engine in a folder."""
+    if given is not None and not isinstance(given, str | Path):
+        raise ConfigError(
+            f"wrap() was given {type(given).__name__} as its config: give a folder of pipeline files, a "
+            "PipelineConfig, or a dictionary of index -> PipelineConfig."
+        )
+    folder = None if given is None else Path(given)
+    if folder and folder.is_file():
+        raise ConfigError(
+            f"{folder} is a file, not a folder of pipeline files: give wrap() the folder {folder.parent}."
+        )
+    loaded = {key: load_config(key, folder) for key in available(folder)}
+    configs = {key: value for key, value in loaded.items() if value.connector.name == engine}
+    place = configs_folder(folder)
+    if not configs and not place.is_dir():
+        raise ConfigError(
+            f"There is no folder {place.absolute()} of pipeline files: make it, set REBRIDGE_CONFIGS, or give wrap() "
+            "another folder or a PipelineConfig."
+        )
+    if not configs:
+        raise ConfigError(
+            f"No file in {place} is a pipeline for {engine}: write configs/INDEX.yaml with "
+            f"connector: {{name: {engine}}}, or give wrap() a config."
+        )
+    return configs
+
+
 def _pipelines(engine: str, config: Config) -> tuple[dict[str, str], dict[str, PipelineConfig]]:
     """The names and patterns of pipelines -> their keys, and the pipelines by key."""
     if isinstance(config, PipelineConfig):
         return {EVERY: EVERY}, {EVERY: config}
-    if isinstance(config, Mapping):
-        configs = dict(config)
-    else:
-        folder = None if config is None else Path(config)
-        loaded = {key: load_config(key, folder) for key in available(folder)}
-        configs = {key: value for key, value in loaded.items() if value.connector.name == engine}
-        if not configs:
-            raise ConfigError(
-                f"No file in {configs_folder(folder)} is a pipeline for {engine}: write configs/INDEX.yaml with "
-                f"connector: {{name: {engine}}}, or give wrap() a config."
-            )
+    configs = _checked(config) if isinstance(config, Mapping) else _read(engine, config)
     names: dict[str, str] = {}
     for key, value in configs.items():
         # A file's stem need not be the engine's name of the index.

@@ -73,7 +73,7 @@ def available(folder: Path | None = None) -> dict[str, Path]:
     """
     place = configs_folder(folder)
     if not place.is_dir() and place != Path("configs"):
-        raise ConfigError(f"There is no folder {place} of pipeline files.")
+        raise ConfigError(f"There is no folder {place} of pipeline files ({place.absolute()}).")
     files = sorted(place.iterdir()) if place.is_dir() else []
     return {"demo": _demo()} | {path.stem: path for path in files if path.suffix in _SUFFIXES and path.is_file()}
 

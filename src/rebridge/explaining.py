@@ -69,7 +69,8 @@ def explain(
         query: what the user typed.
         doc_id: the engine's id of the document.
         filters: as in `Searcher.search`.
-        depth: how many hits of the first stage to look at for a document that is not in the rank window.
+        depth: how many hits of the first stage to look at for a document that is not in the rank window; at least as
+            many as that holds.
 
     Raises:
         ConnectorError: if the engine cannot answer.
@@ -80,8 +81,9 @@ def explain(
     whole = Searcher(
         replace(searcher.pipeline, min_rerank_score=None), searcher.engine, searcher.scorer, searcher.query_fields
     )
-    outcome = whole.search(query, size=min(searcher.pipeline.rank_window, limit), filters=filters)
-    asked = _Asked(searcher, query, doc_id, filters or {}, min(depth, limit), outcome)
+    size = min(searcher.pipeline.rank_window, limit)
+    outcome = whole.search(query, size=size, filters=filters)
+    asked = _Asked(searcher, query, doc_id, filters or {}, min(max(depth, size), limit), outcome)
     for position, hit in enumerate(outcome.page):
         if hit.candidate.doc_id == doc_id:
             return _in_window(asked, position)

@@ -113,6 +113,26 @@ def test_bad_lines_are_kept(home: Path) -> None:
     assert "now holds 3" in rebridge("index", "docs", "docs.jsonl").stdout
 
 
+@pytest.mark.parametrize(
+    ("text", "options", "problem"),
+    [
+        ('{"title": "Red shoes"}\n', ["--id-field", "sku"], "line 1: no field 'sku' to take the id from"),
+        ("\n[1, 2]\n[3]\n", [], "line 2: valid JSON, but not an object"),
+        ('{"title": \n', [], "line 1: not valid JSON"),
+    ],
+)
+def test_no_line_is_a_document(home: Path, text: str, options: list[str], problem: str) -> None:
+    """Where no line is a document, the first one is told with what is wrong, as often as it is tried."""
+    (home / "bad.jsonl").write_text(text)
+    assert problem in rebridge("index", "new", "bad.jsonl", *options, code=2).stderr
+    rebridge("index", "docs", "docs.jsonl")
+    done = rebridge("index", "docs", "bad.jsonl", *options, code=3)
+    assert f"bad.jsonl {problem}" in done.stderr
+    again = rebridge("index", "docs", "bad.jsonl", *options, code=3)
+    assert "documents were rejected before; see" in again.stderr
+    assert "Nothing to do" not in again.stderr
+
+
 def test_brackets_are_text(home: Path) -> None:
     """Documents and ids may hold what a terminal library would take for markup."""
     odd = {"_id": "[/red]", "title": "a [bold] shoe [/nope]", "text": "shoe [/]"}

@@ -78,6 +78,11 @@ def test_an_engine_that_is_down_leaves_no_file(home: Path) -> None:
     ("options", "message"),
     [
         (["--url", "http://127.0.0.1:1"], "say --engine too"),
+        (
+            ["--engine", "elasticsearch", "--url", "127.0.0.1:9200"],
+            "'127.0.0.1:9200' is none: an address is like http://",
+        ),
+        (["--engine", "solr", "--url", "localhost:8983"], "--url"),
         (["--engine", "solr", "--url", "http://me:tiger@127.0.0.1:1"], "come from the environment"),
         (["--engine", "lucene"], "lucene"),
     ],
@@ -123,6 +128,18 @@ def test_check_live(home: Path) -> None:
     assert "docs.yaml:" in lines[0]
     assert "query_fields.titel: is not in the index. Did you mean 'title'?" in lines[0]
     assert "passage.template: {txet} is not in the index. Did you mean 'text'?" in lines[1]
+
+
+def test_no_hits(home: Path) -> None:
+    """An engine that finds nothing may lack the fields, so the check for that is named; the embedded one has them."""
+    (home / "configs").mkdir()
+    with serving(StandIn({"/": (200, EMPTY)}, ELASTIC)) as server:
+        (home / "configs" / "docs.yaml").write_text(f"connector: {{name: elasticsearch, hosts: '{server.url}'}}\n")
+        found = rebridge("search", "docs", "boots", "--no-rerank")
+    assert "No hits. `rebridge config check docs --live` tells whether its fields exist." in found.output
+    pytest.importorskip("tantivy", reason="needs the embedded engine: pip install 'rebridge[embedded]'")
+    rebridge("index", "other", "docs.jsonl")
+    assert "No hits.\n" in rebridge("search", "other", "boots", "--no-rerank").output
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from typing import Any
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 from rebridge.connector import load
 from rebridge.errors import BadReply, ConnectorError
 from rebridge_solr import CONNECTOR, Request, SolrSettings
+from rebridge_solr.dates import with_dates
 from rebridge_solr.plain_words import escaped
 
 from .standin import StandIn, serving
@@ -77,6 +79,51 @@ def test_names_that_are_near(mode: str) -> None:
         pytest.raises(ConnectorError, match=r"no core or collection 'shop'\. Make"),
     ):
         opened(standin)
+
+
+def test_fields_of_an_existing_core() -> None:
+    """An index that is filled gets the fields that neither a name nor a pattern of its schema covers."""
+    answers = {
+        "/solr/shop/select": (200, EMPTY),
+        "/solr/shop/schema/fields": (200, {"fields": [{"name": "title", "type": "text_de"}]}),
+        "/solr/shop/schema/dynamicfields": (200, {"dynamicFields": [{"name": "*_i", "type": "pint"}]}),
+        "/solr/admin/info/system": (200, {"mode": "std"}),
+        "/solr/shop/schema": (200, {}),
+    }
+    fields = {"title": "text", "text": "text", "tags": "keyword", "price_i": "integer"}
+    with serving(StandIn(answers)) as standin:
+        opened(standin, create=True, fields=fields).close()
+        (sent,) = [json.loads(body) for method, _, body in standin.asked if method == "POST"]
+        standin.answers = {**answers, "/solr/shop/schema": (400, {"error": {"msg": "schema is not editable"}})}
+        with pytest.raises(ConnectorError, match=r"not editable.*add them yourself, and run the same command again"):
+            opened(standin, create=True, fields=fields)
+        standin.answers = {**answers, "/solr/shop/schema/fields": (403, {"error": {"msg": "not yours"}})}
+        opened(standin, create=True, fields=fields).close()
+    assert sent == {
+        "add-field": [
+            {"name": "text", "type": "text_general", "multiValued": True},
+            {"name": "tags", "type": "string", "multiValued": True},
+        ]
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "written"),
+    [
+        ("2018-03-01", "2018-03-01T00:00:00Z"),
+        ("2018-03-01 10:30", "2018-03-01T10:30:00Z"),
+        ("2018-03-01T10:30:00-05:00", "2018-03-01T15:30:00Z"),
+        ("2018-03-01T10:30:00.123456789Z", "2018-03-01T10:30:00.123456789Z"),
+        ("2018-02-30", "2018-02-30"),
+        ("0001-01-01T00:00:00+02:00", "0001-01-01T00:00:00+02:00"),
+        ("NOW/DAY", "NOW/DAY"),
+    ],
+)
+def test_dates(given: str, written: str) -> None:
+    """ISO 8601 is written in Solr's form, in UTC if it says no zone; what is none stays for Solr to judge."""
+    schema = {"on": True, "on_s": False, "*_dt": True, "*": False}
+    document = {"on": given, "on_s": given, "at_dt": [given, given], "other": given}
+    assert with_dates(document, schema) == {"on": written, "on_s": given, "at_dt": [written] * 2, "other": given}
 
 
 def test_users_and_passwords_are_sent() -> None:

@@ -117,6 +117,10 @@ def test_rejects_are_kept_with_their_reason(place: Workplace) -> None:
     ]
     assert place.rejected()[2]["problem"] == "n is no number"
     assert place.rejected()[2]["source"] == str(place.source)
+    assert report.first_reject is not None
+    assert (report.first_reject.line, report.first_reject.raw) == (2, "oops")
+    again = place.run()
+    assert (again.beginning, again.lost, again.first_reject) == ("unchanged", 2, None)
 
 
 def test_a_finished_source_is_not_read_again(place: Workplace) -> None:

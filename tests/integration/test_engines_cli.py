@@ -227,10 +227,18 @@ def test_solr_from_a_file_to_answers(home: Path, solrcloud_url: str) -> None:
         file.write_text(file.read_text().replace("title: 1\n", "titel: 1\n  year: 1\n"))
         told = rebridge("config", "check", place.index, "--live", code=2).stderr
         assert "query_fields.titel: is not in the index. Did you mean 'title'?" in told
-        assert "query_fields.lang: is string, which is not searched by words" in told
+        assert "query_fields.year: is plong, which is not searched by words" in told
     finally:
         params = {"action": "DELETE", "name": place.index}
         requests.get(f"{place.url}/admin/collections", params=params, timeout=60)
+
+
+def test_solr_without_a_core(home: Path, solr_url: str) -> None:
+    """Where only Solr's own machine can make a core, the command for it is told, and no pipeline file is left."""
+    place = Place("solr", solr_url.rpartition("/")[0], f"d_{uuid.uuid4().hex}")
+    told = place.fill("--engine", place.engine, "--url", place.url, code=1).stderr
+    assert f"docker exec NAME solr create -c {place.index}" in told
+    assert list((home / "configs").iterdir()) == []
 
 
 class TestSecured:

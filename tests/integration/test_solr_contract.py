@@ -26,17 +26,24 @@ def solr(request: pytest.FixtureRequest) -> str:
     return address.rpartition("/")[0]
 
 
+#: The fields of the contract, and some that only this module needs.
+WANTED: Any = {**FIELDS, "tags": "keyword", "year": "integer", "day": "date", "new": "boolean"}
+
+
 @pytest.fixture(scope="module")
 def made(solr: str) -> Iterator[SolrEngine]:
-    """A core or collection of this module's own, made by us."""
-    index = f"rebridge_{uuid.uuid4().hex}"
-    with CONNECTOR.open(SolrSettings(url=solr, index=index, fields=FIELDS), create=True) as engine:
+    """A collection of this module's own, made by us; or the one core, which has its own schema."""
+    cloud = requests.get(f"{solr}/admin/info/system", timeout=60).json()["mode"] == "solrcloud"
+    index = f"rebridge_{uuid.uuid4().hex}" if cloud else "docs"
+    with CONNECTOR.open(SolrSettings(url=solr, index=index, fields=WANTED), create=True) as engine:
         yield engine
-    for path, params in (
-        ("collections", {"action": "DELETE", "name": index}),
-        ("cores", {"action": "UNLOAD", "core": index, "deleteInstanceDir": "true"}),
-    ):
-        requests.get(f"{solr}/admin/{path}", params=params, timeout=60)
+        if not cloud:
+            engine._client.delete(q="*:*", commit=True)
+            new = [{"name": name} for name in WANTED if name not in FIELDS]
+            requests.post(f"{solr}/docs/schema", json={"delete-field": new}, timeout=60).raise_for_status()
+    if cloud:
+        params = {"action": "DELETE", "name": index}
+        requests.get(f"{solr}/admin/collections", params=params, timeout=60).raise_for_status()
 
 
 @pytest.fixture
@@ -58,7 +65,7 @@ class TestDocuments:
         """Documents that Solr refuses are named with its reason; the rest of the batch is there."""
         documents: list[tuple[str, dict[str, Any]]] = [
             ("n1", {"title": "boot"}),
-            ("n2", {"lang": ["de", "en"]}),
+            ("n2", {"year": "soon"}),
             ("n3", {"title": {"de": "Stiefel"}}),
             ("n4", {"_version_": 3}),
             ("n5", {"title": "boot"}),
@@ -68,9 +75,31 @@ class TestDocuments:
         with pytest.raises(DocumentsRefused) as raised:
             made.add(documents)
         assert sorted(raised.value.problems) == ["", "n2", "n3", "n4", "n6"]
-        assert "lang" in raised.value.problems["n2"]
+        assert "year" in raised.value.problems["n2"]
         assert "flat" in raised.value.problems["n3"]
         assert made.count() == len(DOCUMENTS) + 2
+
+    def test_lists(self, made: SolrEngine) -> None:
+        """A field that we added takes one value and several, and gives back what went in."""
+        several = {"title": "boot", "tags": ["red", "warm"], "year": [2020, 2021], "new": [True, False]}
+        single = {"title": "boot", "tags": "red", "year": 2020, "new": True}
+        assert made.add([("several", several), ("single", single)]) == 2
+        assert made.get("several") == several
+        assert made.get("single") == single
+
+    def test_dates(self, made: SolrEngine) -> None:
+        """Dates and times of ISO 8601 are in Solr's form in fields of dates, and stay text in others."""
+        days = ["2018-03-01", "2018-03-01T10:30", "2018-03-01T10:30:00+02:00", "2018-03-01T10:30:00.5Z"]
+        assert made.add((f"day{n}", {"day": day, "tags": day}) for n, day in enumerate(days)) == len(days)
+        assert [made.get(f"day{n}") for n in range(len(days))] == [
+            {"day": "2018-03-01T00:00:00Z", "tags": days[0]},
+            {"day": "2018-03-01T10:30:00Z", "tags": days[1]},
+            {"day": "2018-03-01T08:30:00Z", "tags": days[2]},
+            {"day": "2018-03-01T10:30:00.500Z", "tags": days[3]},
+        ]
+        request = CONNECTOR.request("shoe", fields={}, offset=0, size=1, filters={"day": "2018-03-01"})
+        with pytest.raises(ConnectorError, match="write 2018-03-01T00:00:00Z"):
+            made.search(request)
 
     def test_odd_ids(self, made: SolrEngine) -> None:
         """Ids may hold whatever Solr's query syntax gives a meaning to."""
@@ -151,5 +180,43 @@ def test_opening(solr: str) -> None:
     ):
         with pytest.raises(ConnectorError, match=told):
             CONNECTOR.open(SolrSettings.model_validate({"url": solr, **keys}))
+
+
+def test_a_core_is_never_made(solr_url: str) -> None:
+    """A new core would share its schema with others: the command that makes one with its own is told instead."""
+    solr = solr_url.rpartition("/")[0]
+    told = r"no core 'new_one'.*`docker exec NAME solr create -c new_one`, or `bin/solr create -c new_one`.*again"
+    with pytest.raises(ConnectorError, match=told):
+        CONNECTOR.open(SolrSettings(url=solr, index="new_one", fields=FIELDS), create=True)
+    assert "new_one" not in requests.get(f"{solr}/admin/cores", timeout=60).json()["status"]
+
+
+@pytest.mark.parametrize("configset", ["_default", "rebridge"])
+def test_a_collection_has_a_configset_of_its_own(solrcloud_url: str, configset: str) -> None:
+    """Fields go into a copy of the configset, which ends with the collection; a shared one is left as it is."""
+    solr, index, other = solrcloud_url.rpartition("/")[0], f"a_{uuid.uuid4().hex}", f"b_{uuid.uuid4().hex}"
+
+    def admin(path: str, **params: str) -> Any:
+        reply = requests.get(f"{solr}/admin/{path}", params=params, timeout=120)
+        reply.raise_for_status()
+        return reply.json()
+
     with pytest.raises(ConnectorError, match=r"cannot be made: .*nothing.*`configset`.*solr create"):
-        CONNECTOR.open(SolrSettings(url=solr, index=f"rebridge_{uuid.uuid4().hex}", configset="nothing"), create=True)
+        CONNECTOR.open(SolrSettings(url=solr, index=index, configset="nothing"), create=True)
+    settings = SolrSettings(url=solr, index=index, fields={"colour_of_it": "keyword", "price_i": "integer"})
+    settings = settings.model_copy(update={"configset": configset})
+    CONNECTOR.open(settings, create=True).close()
+    create = {"action": "CREATE", "name": other, "numShards": "1", "collection.configName": "_default"}
+    admin("collections", **create)
+    try:
+        assert f"{index}.AUTOCREATED" in admin("configs", action="LIST")["configSets"]
+        field = requests.get(f"{solr}/{index}/schema/fields/colour_of_it", timeout=60).json()["field"]
+        assert field == {"name": "colour_of_it", "type": "string", "multiValued": True}
+        assert requests.get(f"{solr}/{index}/schema/fields/price_i", timeout=60).status_code == 404
+        with pytest.raises(ConnectorError, match=r"lacks the fields colour_of_it, .*'_default' is not its own"):
+            CONNECTOR.open(settings.model_copy(update={"index": other}), create=True)
+        assert requests.get(f"{solr}/{other}/schema/fields/colour_of_it", timeout=60).status_code == 404
+    finally:
+        for name in (index, other):
+            admin("collections", action="DELETE", name=name)
+    assert f"{index}.AUTOCREATED" not in admin("configs", action="LIST")["configSets"]

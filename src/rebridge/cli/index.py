@@ -54,7 +54,8 @@ def index(
     """Fill an index from files.
 
     Interrupted, the same command goes on where it stopped. An index without a pipeline file gets one, with field types
-    guessed from the first documents; an index that the engine does not have is made. Documents are replaced by id. What
+    guessed from the first documents; an index that the engine does not have is made (but a core
+    of a Solr without SolrCloud: `solr create -c INDEX` makes it). Documents are replaced by id. What
     cannot be indexed goes into the rejects file with its line number and the reason. User and password of an engine are
     never written to a file: put them into the environment as REBRIDGE_PIPELINE__NAME__CONNECTOR__USER and __PASSWORD.
 
@@ -89,7 +90,7 @@ def index(
             raise typer.Exit(130) from None
         documents = searcher.engine.count()
     _show(index, report, documents, rejects)
-    if report.rejected:
+    if report.rejected or _all_lost(report):
         raise typer.Exit(PARTLY)
 
 
@@ -158,12 +159,22 @@ def _checkpoint(index: str, config: PipelineConfig, source: Path) -> Path:
 def _show(index: str, report: IngestReport, documents: int, rejects: Path) -> None:
     if report.beginning in _BEGINNINGS:
         say(_BEGINNINGS[report.beginning])
-    if report.beginning == "unchanged":
+    if _all_lost(report):
+        say(f"All {report.lost:,} documents were rejected before; see {rejects}, and --restart to try them again.")
+    elif report.beginning == "unchanged":
         say(f"Nothing to do: all {report.skipped:,} documents were read before, rejected ones too (see --restart).")
     rate = f" ({report.added / report.seconds:,.0f} a second)" if report.seconds > 0 and report.added else ""
     typer.echo(f"{report.added:,} documents added in {report.seconds:.1f} s{rate}; {index} now holds {documents:,}.")
     if report.rejected:
         say(f"{report.rejected:,} documents could not be indexed; see {rejects}")
+    if report.first_reject:
+        first = report.first_reject
+        say(f"The first of them, {Path(first.source).name} line {first.line}: {first.problem}")
+
+
+def _all_lost(report: IngestReport) -> bool:
+    """Whether an earlier run read the whole source, and nothing of it is in the index."""
+    return report.beginning == "unchanged" and 0 < report.lost == report.skipped
 
 
 @contextmanager

@@ -30,8 +30,10 @@ def place(engine: EngineName, index: str, url: str | None) -> dict[str, Any]:
     """The connector section for an index: its engine and where that is.
 
     Raises:
-        typer.BadParameter: if there is no use for the address, or if it holds a password.
+        typer.BadParameter: if there is no use for the address, it is none, or it holds a password.
     """
+    from rebridge.remote import address_parts
+
     if engine not in _SERVERS:
         if url is not None:
             raise typer.BadParameter("the embedded engine has no address: say --engine too", param_hint="--url")
@@ -39,6 +41,10 @@ def place(engine: EngineName, index: str, url: str | None) -> dict[str, Any]:
     if "@" in urlsplit(url or "").netloc:
         raise typer.BadParameter("user and password come from the environment, not in the address", param_hint="--url")
     default, keys = _SERVERS[engine]
+    try:
+        address_parts(url or default, default)
+    except ValueError as error:
+        raise typer.BadParameter(f"{url!r} is none: {error}", param_hint="--url") from None
     return {"name": engine, **keys(url or default)}
 
 
@@ -46,12 +52,17 @@ def guessed_fields(source: Path, id_field: str | None) -> dict[str, FieldType]:
     """The types of the fields of a source's first documents.
 
     Raises:
-        ConfigError: if none of them is text.
+        ConfigError: if there are none, or none of the fields is text.
     """
     from rebridge.errors import ConfigError
-    from rebridge.ingest import Record, infer_fields, read
+    from rebridge.ingest import Record, Reject, infer_fields, read
 
-    sample = [item.fields for item in islice(read(source, id_field=id_field), _SAMPLE) if isinstance(item, Record)]
+    items = list(islice(read(source, id_field=id_field), _SAMPLE))
+    sample = [item.fields for item in items if isinstance(item, Record)]
+    first = next((item for item in items if isinstance(item, Reject)), None)
+    if first and not sample:
+        where = f"{first.source} line {first.line}"
+        raise ConfigError(f"None of the first {len(items)} documents can be indexed. {where}: {first.problem}.")
     fields = infer_fields(sample, numbers_are_text=source.name.removesuffix(".gz").endswith((".csv", ".tsv")))
     if "text" not in fields.values():
         found = f"its fields: {', '.join(fields)}" if fields else "there are no documents in it"

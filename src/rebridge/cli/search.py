@@ -126,7 +126,7 @@ def show(outcome: Outcome[Any], searcher: Searcher, *, explain: bool) -> None:
 
     out, summary = console(), outcome.summary
     if not outcome.page:
-        out.print("No hits.")
+        out.print("No hits." + _hint(searcher), markup=False)
     else:
         table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0), expand=True)
         for heading in ("rank", "before", "move", "score", "first stage", "rerank"):
@@ -139,6 +139,15 @@ def show(outcome: Outcome[Any], searcher: Searcher, *, explain: bool) -> None:
     if explain:
         _explain(outcome, searcher)
     say(describe(summary))
+
+
+def _hint(searcher: Searcher) -> str:
+    """What to do where an engine finds nothing in fields that it does not have, and does not say so."""
+    from rebridge.remote import RemoteSettings
+
+    if not issubclass(searcher.pipeline.connector.settings, RemoteSettings):
+        return ""
+    return f" `rebridge config check {searcher.pipeline.index} --live` tells whether its fields exist."
 
 
 def describe(summary: Any) -> str:

@@ -41,7 +41,9 @@ class IngestReport:
             ``restarted``.
         added: documents added by this run; one whose id was there before has replaced it.
         rejected: rejects of this run, each a line of the rejects file.
+        first_reject: the first of them; None if there is none.
         skipped: documents and rejects of earlier runs, which this run did not touch.
+        lost: the rejects among them.
         position: how many lines, rows or files of the source are done, in all runs.
         complete: the source's end was reached.
         seconds: how long this run took.
@@ -50,7 +52,9 @@ class IngestReport:
     beginning: Beginning
     added: int = 0
     rejected: int = 0
+    first_reject: Reject | None = None
     skipped: int = 0
+    lost: int = 0
     position: int = 0
     complete: bool = False
     seconds: float = 0.0
@@ -110,6 +114,7 @@ def ingest(  # noqa: PLR0913 - each is an option of the command
     report = IngestReport(
         beginning,
         skipped=checkpoint.added + checkpoint.rejected,
+        lost=checkpoint.rejected,
         position=checkpoint.position,
         complete=checkpoint.complete,
     )
@@ -134,6 +139,7 @@ def ingest(  # noqa: PLR0913 - each is an option of the command
                 report,
                 added=report.added + batch.added,
                 rejected=report.rejected + len(batch.rejects),
+                first_reject=report.first_reject or next(iter(batch.rejects), None),
                 position=batch.position,
                 seconds=time.monotonic() - started,
             )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from types import TracebackType
 
+    from rebridge.scorers.reading import Reading
     from rebridge.steps import Windows
 
 Activation = Literal["identity", "sigmoid"]
@@ -84,6 +85,16 @@ class Scorer(ABC):
         nothing to read.
         """
         return self.submit(query, passages)
+
+    def reading(
+        self,
+        query: str,  # noqa: ARG002 - for those who override it
+        passage: str,  # noqa: ARG002
+        *,
+        windows: Windows | None = None,  # noqa: ARG002
+    ) -> Reading | None:
+        """How much of a passage the model reads; None if the scorer cannot tell."""
+        return None
 
     def raw_scores(self, query: str, passages: Sequence[str]) -> list[float] | Any:
         """The model's raw scores (logits, cosines), in the order of the passages.

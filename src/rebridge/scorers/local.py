@@ -10,11 +10,13 @@ from rebridge.scorers.base import Scorer, checked_passages
 from rebridge.scorers.batching import Worker
 from rebridge.scorers.family import Family, Output
 from rebridge.scorers.jobs import Job
+from rebridge.scorers.reading import Look
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from concurrent.futures import Future
 
+    from rebridge.scorers.reading import Reading
     from rebridge.steps import Windows
 
 
@@ -54,6 +56,13 @@ class LocalScorer(Scorer, Generic[Output]):
         """Queue passages for the scores of every layer."""
         job = Job(self.family, query, checked_passages(passages), windows=None, deadline=None, every_layer=True)
         return self._queue(job, len(passages))
+
+    def reading(self, query: str, passage: str, *, windows: Windows | None = None) -> Reading | None:
+        """How much of a passage the model reads."""
+        look = Look(self.family, query, passage, windows)
+        self._worker.submit(look)
+        look.future.result()
+        return look.found
 
     def _queue(self, job: Job[Output], count: int) -> Future[list[tuple[float, ...]]]:
         if not count:
