@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from rebridge.cli import config, demo, doctor, index, models, search
+from rebridge.cli import config, demo, doctor, evaluate, explain, index, models, search, tune
 from rebridge.cli.output import EXIT_CODES, fail
 from rebridge.errors import ConfigError, MissingExtra, RebridgeError
 
@@ -23,6 +23,9 @@ app = typer.Typer(
 app.command()(demo.demo)
 app.command()(index.index)
 app.command()(search.search)
+app.command()(explain.explain)
+app.add_typer(evaluate.app, name="eval")
+app.command()(tune.tune)
 app.add_typer(models.app, name="models")
 app.add_typer(config.app, name="config")
 app.command()(doctor.doctor)

@@ -1,0 +1,93 @@
+"""The file that an evaluation keeps its work in: SQLite, so that whatever ends the process, what was written stays."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from rebridge.errors import ConfigError
+
+#: Changes with the tables.
+_FORMAT = 1
+_TABLES = """
+CREATE TABLE IF NOT EXISTS scores (key BLOB PRIMARY KEY, scores BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS answers (
+    run BLOB NOT NULL, query BLOB NOT NULL, degraded INTEGER NOT NULL, answer BLOB NOT NULL, PRIMARY KEY (run, query)
+) WITHOUT ROWID;
+"""
+#: Seconds to wait while another evaluation writes into the same file.
+_PATIENCE = 30.0
+
+
+class Database:
+    """An open file of scores and answers. It belongs to the thread that opened it.
+
+    Args:
+        path: the file; made with its folders if it is not there.
+
+    Raises:
+        ConfigError: if it is a file of another kind, or of another version.
+        OSError: if it cannot be made.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._connection = sqlite3.connect(path, timeout=_PATIENCE)
+        except sqlite3.Error as error:
+            raise OSError(f"{path}: cannot be opened: {error}") from error
+        try:
+            self._prepare()
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self) -> None:
+        try:
+            found = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        except sqlite3.DatabaseError as error:
+            raise ConfigError(
+                f"{self.path} is no file of an evaluation ({error}). Delete it or name another."
+            ) from error
+        if found not in (0, _FORMAT):
+            raise ConfigError(f"{self.path} was written by another version of rebridge. Delete it or name another.")
+        with self._translated():
+            # A commit then costs no wait for the disk; a power failure may cost the last ones, never the file.
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute("PRAGMA synchronous=NORMAL")
+            self._connection.executescript(f"{_TABLES} PRAGMA user_version={_FORMAT};")
+
+    def rows(self, statement: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+        """The rows that a statement gives, one after the other."""
+        with self._translated():
+            yield from self._connection.execute(statement, values)
+
+    def write(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Carry out a statement for each row: for all of them or none."""
+        with self._translated(), self._connection:
+            self._connection.executemany(statement, rows)
+
+    def close(self) -> None:
+        """Close the file. Calling it twice is allowed."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            cure = "free space on its disk" if "full" in str(error) else "look whether another evaluation uses it"
+            raise OSError(f"{self.path}: {error}: {cure}, and run the same command again: it resumes.") from error

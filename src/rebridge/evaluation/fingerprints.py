@@ -1,0 +1,82 @@
+"""What a model's scores depend on, in a few bytes: its files, its options, and the code that runs it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rebridge.scorers.hub import locate
+
+if TYPE_CHECKING:
+    from rebridge.config import ScorerSection
+
+#: Of a model's folder, what can change a score.
+_FILES = ("*.safetensors", "*.json", "*.txt", "*.model", "artifact.metadata")
+#: Options that say where files are, or how much is done at a time.
+_HARMLESS = {"token", "cache_dir", "local_files_only", "revision", "token_budget", "cache_size"}
+_SHA256_LENGTH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """Which model it is.
+
+    Attributes:
+        model: hub id or folder, as the pipeline names it.
+        revision: the hub's commit; None for a local folder.
+        weights: SHA-256 of the weights; of the list of all their files' where there are several.
+        key: stands for all that its scores depend on besides texts.
+    """
+
+    model: str
+    revision: str | None
+    weights: str | None
+    key: str
+
+
+def fingerprint(section: ScorerSection) -> Fingerprint:
+    """Read a model's files, without loading it; they are downloaded if they are not on this machine.
+
+    Raises:
+        ModelNotFound: as `rebridge.open_scorer`.
+    """
+    options = section.options()
+    places = {name: options[name] for name in ("revision", "local_files_only", "cache_dir", "token") if name in options}
+    located = locate(section.model, **places)
+    files = sorted({path for pattern in _FILES for path in located.path.rglob(pattern) if path.is_file()})
+    sums = {path.relative_to(located.path).as_posix(): _sha256(path) for path in files}
+    weights = [total for name, total in sums.items() if name.endswith(".safetensors")]
+    whole = {
+        "files": sums,
+        "options": {name: value for name, value in options.items() if name not in _HARMLESS},
+        "device": _device(options["device"]),
+        "code": {package: version(package) for package in ("rebridge", "torch", "transformers")},
+    }
+    return Fingerprint(
+        section.model,
+        located.revision,
+        weights[0] if len(weights) == 1 else hashlib.sha256("".join(weights).encode()).hexdigest() if weights else None,
+        hashlib.blake2b(json.dumps(whole, sort_keys=True, default=str).encode(), digest_size=16).hexdigest(),
+    )
+
+
+def _sha256(path: Path) -> str:
+    """The file's SHA-256; the hub's cache names large files after theirs."""
+    stored = path.resolve()
+    if stored.parent.name == "blobs" and len(stored.name) == _SHA256_LENGTH:
+        return stored.name
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _device(wanted: str) -> str:
+    """The device that scores are computed on: another one rounds otherwise, and has another default precision."""
+    if wanted != "auto":
+        return wanted
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"

@@ -1,0 +1,1 @@
+"""Reading queries and judgements, in the formats that collections come in."""

@@ -1,0 +1,49 @@
+"""The models of an evaluation: each is loaded once, when it is first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from rebridge.scorers import Scorer, open_scorer
+
+if TYPE_CHECKING:
+    from rebridge.config import ScorerSection
+
+#: Gives the scorer of a pipeline, open; equal sections have the same one.
+Models = Callable[["ScorerSection"], Scorer]
+
+
+class LoadedModels:
+    """Loads models, and closes them all. Unlike those that serve, one that cannot be loaded is an error at once."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, Scorer] = {}
+        self._owned = ExitStack()
+
+    def __call__(self, section: ScorerSection) -> Scorer:
+        """The scorer of a pipeline.
+
+        Raises:
+            ScorerError: if it cannot be loaded.
+            ConfigError: if it does not know one of the section's options.
+        """
+        key = section_key(section)
+        if key not in self._open:
+            self._open[key] = self._owned.enter_context(open_scorer(section.model, **section.options()))
+        return self._open[key]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._owned.close()
+
+
+def section_key(section: ScorerSection) -> str:
+    """Equal for sections that mean the same scorer."""
+    return repr((section.model, sorted(section.options().items())))

@@ -1,0 +1,66 @@
+"""How long searches take with each rank window, on the path that serves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from rebridge.config import PipelineConfig
+from rebridge.evaluation.measures import percentiles
+from rebridge.evaluation.model import Variant
+from rebridge.evaluation.running import Bench, prepare
+from rebridge.evaluation.timing import timed_searches
+from rebridge.evaluation.tuning.space import Setting
+from rebridge.passages import PassageTemplate
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """What was measured for one rank window.
+
+    Attributes:
+        passage: what the model read.
+        rank_window: how many hits it rescored.
+        searches: how many were timed.
+        p50: the time that half of them did not exceed, milliseconds.
+        p95: the time that 95% of them did not exceed, milliseconds.
+    """
+
+    passage: PassageTemplate
+    rank_window: int
+    searches: int
+    p50: float
+    p95: float
+
+
+def time_windows(
+    bench: Bench,
+    config: PipelineConfig,
+    settings: Sequence[Setting],
+    queries: Mapping[str, str],
+    on_progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> list[Latency]:
+    """Search every query with each passage template and rank window of the settings, keeping nothing in between.
+
+    Fusion takes no time that could be measured, so settings that differ in nothing else are timed together.
+
+    Args:
+        bench: what is measured on.
+        config: the pipeline.
+        settings: whose passages and rank windows are timed.
+        queries: id -> text; at least one.
+        on_progress: told how many searches are done, and how many there are.
+    """
+    pairs = list(dict.fromkeys((setting.passage, setting.rank_window) for setting in settings))
+    variants = []
+    for number, (passage, window) in enumerate(pairs):
+        # A deadline would cut long searches short, and so make them look faster than they are.
+        changed = config.model_copy(update={"passage": passage, "rank_window": window, "deadline_ms": None})
+        variants.append(Variant(str(number), changed))
+    measured = timed_searches(prepare(variants, bench), queries, bench.models, on_progress)
+    latencies = []
+    for variant, (passage, window) in zip(variants, pairs, strict=True):
+        total = measured[variant.name][0].total_ms
+        shares = percentiles(total)
+        latencies.append(Latency(passage, window, len(total), shares["p50"], shares["p95"]))
+    return latencies

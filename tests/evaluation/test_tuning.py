@@ -1,0 +1,225 @@
+"""Tuning: what is chosen, and what it is said to be worth."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from rebridge.config import PipelineConfig
+from rebridge.errors import ConfigError
+from rebridge.evaluation.database import Database
+from rebridge.evaluation.model import Topics
+from rebridge.evaluation.tuning import Job, Report, Setting, Space, run_job
+from rebridge.evaluation.tuning.choosing import choose, cross_validate, folds
+from rebridge.fusion import Fusion
+from rebridge.passages import PassageTemplate
+from rebridge.steps import Windows
+from rebridge.testing import FakeScorer, MemoryEngine
+
+from .memory_bench import bench
+
+CONFIG = PipelineConfig(passage=PassageTemplate("{text}"), rank_window=5, fusion=Fusion("weighted", 0.5))
+SPACE = Space(rank_windows=(5, 10), weights=(0.2, 0.8), normalisers=("min_max",))
+
+
+def test_chooses_the_best() -> None:
+    """The highest mean is chosen; of equal ones the cheapest, then the first."""
+    values = np.array([[0.1, 0.2, 0.3], [0.5, 0.1, 0.6], [0.6, 0.1, 0.5], [0.6, 0.5, 0.1]])
+    assert choose(values, [1, 2, 2, 2]) == 1
+    assert choose(values, [1, 2, 1, 1]) == 2
+
+
+def test_keeps_its_own() -> None:
+    """The pipeline's own setting is kept unless the best is ahead by more than a standard error of the difference."""
+    own, ahead = np.array([0.2, 0.4, 0.6, 0.8]), np.array([-0.02, 0.0, 0.02, 0.08])
+    assert choose(np.array([own + ahead, own]), [1, 1], own=1) == 1  # 0.02 ahead, standard error 0.0216
+    assert choose(np.array([own + ahead + 0.01, own]), [1, 1], own=1) == 0
+    assert choose(np.array([own + ahead, own]), [1, 1]) == 0
+
+
+@given(queries=st.integers(2, 60), count=st.integers(2, 9), seed=st.integers(0, 99))
+def test_folds(queries: int, count: int, seed: int) -> None:
+    """Folds share no query, hold all, differ in size by one at most, and hang on the seed alone."""
+    dealt = folds(queries, count, seed)
+    assert sorted(np.concatenate(dealt)) == list(range(queries))
+    assert max(map(len, dealt)) - min(map(len, dealt)) <= 1
+    assert all((a == b).all() for a, b in zip(dealt, folds(queries, count, seed), strict=True))
+
+
+@given(
+    values=arrays(float, (4, 12), elements=st.floats(0, 1)),
+    other=arrays(float, (4, 12), elements=st.floats(0, 1)),
+    seed=st.integers(0, 9),
+)
+def test_held_out_queries_choose_nothing(values: np.ndarray, other: np.ndarray, seed: int) -> None:
+    """Whatever a fold's own queries are worth, the setting chosen for them is the same, and it is what they get."""
+    dealt, baseline, costs = folds(12, 3, seed), np.zeros(12), [1, 1, 2, 2]
+    before = cross_validate(values, baseline, costs, dealt, own=3)
+    for number, fold in enumerate(dealt):
+        changed = values.copy()
+        changed[:, fold] = other[:, fold]
+        after = cross_validate(changed, baseline, costs, dealt, own=3)
+        assert after.chosen[number] == before.chosen[number]
+        assert (after.held_out[fold] == other[before.chosen[number], fold]).all()
+
+
+def test_noise_is_worth_nothing() -> None:
+    """Among settings that differ by chance alone, the best gains on the queries that chose it, and not on others."""
+    values = np.random.default_rng(1).uniform(size=(200, 50))
+    baseline = np.full(50, 0.5)
+    crossed = cross_validate(values, baseline, [1] * 200, folds(50, 5, 0))
+    assert crossed.tuning_gain > 0.08
+    assert abs(crossed.held_out.mean() - 0.5) < 0.06
+
+
+# Every query finds ten documents, the relevant one eighth; the model scores it as `helpful` says.
+DOCUMENTS = {
+    f"q{query}-{place}": {"text": f"word{query} " * (11 - place) + f"document {place}"}
+    for query in range(24)
+    for place in range(1, 11)
+}
+TOPICS = Topics(
+    {f"q{query}": f"word{query}" for query in range(24)}, {f"q{query}": {f"q{query}-8": 1} for query in range(24)}
+)
+
+
+def helpful(_query: str, text: str) -> float:
+    """A model that knows."""
+    return 1.0 if text.endswith(" 8") else 0.0
+
+
+def harmful(_query: str, text: str) -> float:
+    """A model that is wrong, and spoils a query's first hit too."""
+    return 0.0 if text.endswith((" 8", " 1")) else 1.0
+
+
+def tuned(
+    folder: Path, model: Callable[[str, str], float], space: Space = SPACE, topics: Topics = TOPICS, **job: object
+) -> Report:
+    """What tuning in memory comes to, without timing."""
+    chosen = {"timed": 0, **job}
+    with Database(folder / "scores.sqlite") as database:
+        return run_job(
+            Job("memory", CONFIG, space, **chosen),  # type: ignore[arg-type]
+            bench(database, FakeScorer(model), over=MemoryEngine(DOCUMENTS)),
+            topics,
+        )
+
+
+def test_recommends_what_helps(tmp_path: Path) -> None:
+    """A model that knows gets the window that it needs and a weight that lets it; equal seeds give equal reports."""
+    report = tuned(tmp_path, helpful)
+    found = report.tuning
+    assert found.recommended
+    assert found.chosen.rank_window == 10
+    assert found.expected.mean == pytest.approx(1.0)
+    assert found.expected.baseline_mean == pytest.approx(1 / np.log2(9))
+    assert set(found.fold_choices) == {found.chosen}
+    assert found.expected.difference == pytest.approx(found.optimistic.difference) == pytest.approx(found.tuning_gain)
+    assert found.own is not None
+    assert found.own.setting == Setting.of(CONFIG)
+    assert found.expected_over_own is not None
+    assert found.expected_over_own.difference > 0
+    assert [tried.mean for tried in found.tried] == sorted((tried.mean for tried in found.tried), reverse=True)
+    assert tuned(tmp_path, helpful) == report
+
+
+def test_changes_nothing_for_nothing(tmp_path: Path) -> None:
+    """A pipeline is changed only for another setting that is expected to be better on unseen queries."""
+    found = tuned(tmp_path, helpful).tuning
+    assert found.own is not None
+    assert found.expected_over_own is not None
+    assert found.changes
+    assert replace(found, own=None, expected_over_own=None).changes
+    assert not replace(found, chosen=found.own.setting).changes
+    assert not replace(found, expected_over_own=replace(found.expected_over_own, difference=-0.001)).changes
+
+
+def test_recommends_nothing_else(tmp_path: Path) -> None:
+    """A model that does not help is not recommended, with whatever setting."""
+    found = tuned(tmp_path, harmful).tuning
+    assert not found.recommended
+    assert found.expected.low <= 0
+
+
+def test_own_window_is_wider(tmp_path: Path) -> None:
+    """A pipeline whose own rank window is above all that are asked for is not scored that far, and not compared."""
+    found = tuned(tmp_path, helpful, Space(rank_windows=(3,), methods=("rrf",))).tuning
+    assert found.own is None
+    assert found.expected_over_own is None
+    assert {tried.setting.rank_window for tried in found.tried} == {3}
+
+
+def test_threshold(tmp_path: Path) -> None:
+    """A pipeline's threshold is in force while it is tuned."""
+    with Database(tmp_path / "scores.sqlite") as database:
+        config = CONFIG.model_copy(update={"min_rerank_score": 2.0})
+        job = Job("memory", config, SPACE, timed=0)
+        found = run_job(job, bench(database, FakeScorer(helpful), over=MemoryEngine(DOCUMENTS)), TOPICS).tuning
+    assert {tried.mean for tried in found.tried} == {0.0}
+
+
+def test_latency_budget(tmp_path: Path) -> None:
+    """Rank windows are timed on the path that serves, without stored scores, and slow ones are left out."""
+
+    def slow(query: str, text: str) -> float:
+        time.sleep(0.03)
+        return helpful(query, text)
+
+    space = Space(rank_windows=(1, 10), methods=("replace",))
+    config = CONFIG.model_copy(update={"rank_window": 1})
+    with Database(tmp_path / "scores.sqlite") as database:
+        on = bench(database, FakeScorer(slow), over=MemoryEngine(DOCUMENTS))
+        for _ in range(2):  # the second time the scores are stored
+            report = run_job(Job("memory", config, space, timed=2, budget_ms=290), on, TOPICS)
+            assert {latency.rank_window: latency.p95 >= 300 for latency in report.latencies} == {1: False, 10: True}
+            assert {tried.setting.rank_window for tried in report.tuning.tried} == {1}
+        with pytest.raises(ConfigError, match=r"the fastest, 1, took .*--latency-budget-ms"):
+            run_job(Job("memory", config, space, timed=1, budget_ms=1), on, TOPICS)
+
+
+@pytest.mark.parametrize(
+    ("queries", "job", "message"),
+    [
+        (4, {}, "4 judged queries.* at least 5"),
+        (6, {"folds": 8}, "fewer --folds"),
+        (9, {"measure": "Recall@window"}, "another measure"),
+        (9, {"measure": "AP@1000"}, "fewer ranks"),
+        (9, {"measure": "nDGC@10"}, "nDCG"),
+    ],
+)
+def test_impossible(tmp_path: Path, queries: int, job: dict[str, object], message: str) -> None:
+    """What cannot be tuned is refused before anything is scored, with the cure."""
+    few = Topics(dict(list(TOPICS.queries.items())[:queries]), TOPICS.qrels)
+
+    def never(_query: str, _text: str) -> float:
+        raise AssertionError("scored")
+
+    with pytest.raises(ConfigError, match=message):
+        tuned(tmp_path, never, topics=few, **job)
+
+
+def test_every_setting_once() -> None:
+    """Settings are all combinations, none twice: what a method does not use is not varied."""
+    space = Space(
+        rank_windows=(5, 10),
+        weights=(0.2, 0.5),
+        normalisers=("min_max", "rank"),
+        templates=("{title}", "{text}"),
+        passage_windows=(None, Windows(64, 32)),
+    )
+    found = space.settings(CONFIG)
+    # two rank windows, four passages; weighted: 2 weights by 2 by 2 normalisers, rrf: 2 weights, replace: 1
+    assert len(found) == len(set(found)) == 2 * 4 * (8 + 2 + 1)
+    assert found[0] == Setting.of(CONFIG)
+    cheap = sorted(found, key=lambda setting: setting.cost)
+    assert cheap[0].rank_window == 5
+    assert cheap[0].passage.windows is None
