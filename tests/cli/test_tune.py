@@ -110,6 +110,13 @@ def test_writes_what_it_recommends(home: Path) -> None:
     assert not list(home.rglob("*.sqlite"))
 
 
+@pytest.mark.usefixtures("home", "model")
+def test_own_window_is_wider() -> None:
+    """A pipeline that is not compared, because its rank window is wider than all that are asked for, is told."""
+    done = tune("--timed", "0", "--windows", "3,4", code=3)
+    assert "its rank window of 5 is too slow, or wider than all of --windows" in done.stderr
+
+
 def test_recommends_nothing_by_chance(home: Path, model: Model) -> None:
     """If no setting helps, that is said, nothing is written, and the exit code is 3."""
     model.knows = False

@@ -36,6 +36,11 @@ def finish(job: Job, report: Report, text: str, out: Path) -> bool:
         _show_latencies(job, report)
     for line in _worth(report):
         console().print(line, markup=False, soft_wrap=True)
+    if found.own is None:
+        say(
+            f"note: the pipeline as it is was not tried: its rank window of {job.config.rank_window} is too slow, or "
+            "wider than all of --windows."
+        )
     if not found.recommended:
         say(
             "No setting is recommended: on queries that have not chosen it, the choice is not better than the first "

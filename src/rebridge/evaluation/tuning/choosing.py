@@ -36,8 +36,8 @@ def choose(values: Values, costs: Sequence[Any], own: int | None = None) -> int:
     standard error of the mean difference between both. That is the one-standard-error rule (Hastie, Tibshirani and
     Friedman, The Elements of Statistical Learning, 7.10) on paired differences, since queries differ much more from
     each other than settings do. It is not used to prefer smaller rank windows: on every collection that this was tried
-    on (cranfield, vaswani_npl, cacm) that lost relevance on held-out queries. What a search may cost is said by the
-    latency budget. Of equal means the cheapest setting is chosen, then the first.
+    on (cranfield, vaswani_npl, cacm, aws_docs) that lost relevance on held-out queries. What a search may cost is said
+    by the latency budget. Of equal means the cheapest setting is chosen, then the first.
 
     Args:
         values: shape (settings, queries); at least two queries.
