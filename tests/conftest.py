@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,9 @@ from rebridge.scorers.base import Scorer
 # Test machines are slow and noisy: how long an example takes says nothing about our code.
 settings.register_profile("rebridge", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("rebridge")
+
+# Programs that a shell starts in the background ignore Ctrl-C, and so would those that tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Drive = Callable[[Flow[Any], Callable[[Any], Any], Scorer], Outcome[Any]]
 
