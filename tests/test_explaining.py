@@ -21,7 +21,8 @@ from rebridge.steps import Windows
 from rebridge.testing import FakeScorer, MemoryConnector, MemoryEngine
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from concurrent.futures import Future
 
     from rebridge.explanation import Explanation
 
@@ -116,6 +117,46 @@ def test_behind_the_window() -> None:
     assert (found.judgement.raw, found.judgement.better) == (5.0, 0)
     assert "rank_window of 4 or more" in told(found)
     assert "would give it 5.0000; none of the window's 3 hits have more." in told(found)
+
+
+class _Fails(FakeScorer):
+    """A model that fails for one document."""
+
+    def submit(self, query: str, passages: Sequence[str], **options: Any) -> Future[list[tuple[float, ...]]]:
+        if "shoe shoe" in passages:
+            raise ScorerError("out of memory")
+        return super().submit(query, passages, **options)
+
+
+def test_a_model_that_fails_behind_the_window() -> None:
+    """If the model fails for a document behind the window, place and verdict are told all the same, and why."""
+    found = explain(searcher(scorer=_Fails(MODEL)), "shoe", "d")
+    assert (found.verdict, found.rank, found.status) == ("outside_window", 4, "applied")
+    assert found.judgement is not None
+    assert (found.judgement.raw, found.judgement.failure) == (None, "out of memory")
+    assert "rank_window of 4 or more" in told(found)
+    assert "The model failed to score it: out of memory" in told(found)
+    assert "no finite score" not in told(found)
+    with pytest.raises(ScorerError, match="out of memory"):
+        explain(searcher(replace(PIPELINE, on_error="raise"), _Fails(MODEL)), "shoe", "d")
+
+
+class _Together(MemoryEngine):
+    """An engine that leaves a document out only if there are several filters."""
+
+    def search(self, request: dict[str, Any]) -> dict[str, Any]:
+        reply = super().search({**request, "filter": {}})
+        if len(request.get("filter") or {}) > 1:
+            reply["hits"] = [hit for hit in reply["hits"] if hit["id"] != "b"]
+        return reply
+
+
+def test_filters_that_work_together() -> None:
+    """If no filter keeps a document out by itself, no list of them is announced."""
+    asked = Searcher(PIPELINE, _Together(DOCUMENTS), FakeScorer(MODEL), {"text": 1.0})
+    found = explain(asked, "shoe", "b", filters={"lang": "x", "kind": "y"})
+    assert (found.verdict, found.removed_by) == ("filtered", {})
+    assert "The filters keep it out, but none of them does so alone. Without them" in told(found)
 
 
 def test_below_the_threshold() -> None:

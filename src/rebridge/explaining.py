@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rebridge.drivers import run
-from rebridge.errors import ConnectorError
+from rebridge.errors import ConnectorError, ScorerError
 from rebridge.explanation import Explanation, Judgement, Neighbour
 from rebridge.passages import PassageTemplate
 from rebridge.scorers.base import activate
@@ -189,7 +189,13 @@ def _judgement(asked: _Asked, source: Mapping[str, Any], hit: RankedHit | None =
     built = pipeline.passage.build(source)
     if not built.text:
         return Judgement("", built.flags)
-    scores = hit.windows if hit is not None else _scores(scorer, asked, built.text)
+    failure = ""
+    try:
+        scores = hit.windows if hit is not None else _scores(scorer, asked, built.text)
+    except ScorerError as error:
+        if pipeline.on_error == "raise":
+            raise
+        failure, scores = str(error) or type(error).__name__, ()
     raw = hit.rerank_score if hit is not None else _pooled(asked, scores)
     others = [other.rerank_score for other in asked.outcome.page if other.rerank_score is not None]
     return Judgement(
@@ -201,6 +207,7 @@ def _judgement(asked: _Asked, source: Mapping[str, Any], hit: RankedHit | None =
         official=None if raw is None else activate(raw, scorer.activation),
         activation=scorer.activation,
         better=None if raw is None or not others else sum(other > raw for other in others),
+        failure=failure,
     )
 
 
@@ -218,6 +225,8 @@ def _scores(scorer: Scorer, asked: _Asked, passage: str) -> tuple[float, ...]:
 
 def _pooled(asked: _Asked, scores: Sequence[float]) -> float | None:
     windows = asked.searcher.pipeline.passage.windows
+    if not scores:  # the model failed
+        return None
     raw = scores[0] if windows is None else windows.pooled(scores)
     return raw if math.isfinite(raw) else None
 

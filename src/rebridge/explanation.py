@@ -45,6 +45,7 @@ class Judgement:
         official: the raw score after the model's own activation.
         activation: that activation.
         better: how many hits in the rank window have a higher raw score; None if none of them has one.
+        failure: why the model could not score it, where it was asked apart; empty if it could.
     """
 
     passage: str
@@ -55,6 +56,7 @@ class Judgement:
     official: float | None = None
     activation: str = "identity"
     better: int | None = None
+    failure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +149,9 @@ def _outside(found: Explanation) -> str:
 
 def _filtered(found: Explanation) -> str:
     has = "; ".join(f"{name} is {value or 'empty'} in the document" for name, value in found.removed_by.items())
+    why = f"The filters keep it out: {has}." if has else "The filters keep it out, but none of them does so alone."
     return (
-        f"The filters keep it out: {has}. Without them the first stage has it at rank {found.first_stage_rank}, the "
+        f"{why} Without them the first stage has it at rank {found.first_stage_rank}, the "
         f"rank window being {found.rank_window}."
     )
 
@@ -193,8 +196,10 @@ def _judged(found: Explanation, judgement: Judgement) -> Iterator[str]:
         yield "It has no text in the passage's fields, so the model has nothing to read."
     if judgement.reading is not None:
         yield from _read(judgement.reading)
+    if judgement.failure:
+        yield f"The model failed to score it: {judgement.failure}"
     if judgement.raw is None:
-        if judgement.passage and found.status == "applied":
+        if not judgement.failure and judgement.passage and found.status == "applied":
             yield "The model gave it no finite score."
         return
     asked = "gives it" if found.first_stage_share is not None else "would give it"

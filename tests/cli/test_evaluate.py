@@ -23,9 +23,9 @@ pytest.importorskip("ir_measures", reason="evaluation needs the extra: pip insta
 
 from typer.testing import CliRunner, Result
 
-from rebridge.cli import app
+from rebridge.cli import app, topic_options
 from rebridge.errors import ConfigError, MissingExtra, RebridgeError, ScorerError
-from rebridge.evaluation import models, session
+from rebridge.evaluation import models, saving, session
 from rebridge.evaluation.fingerprints import Fingerprint
 from rebridge.evaluation.runs import read_manifest, read_run
 from rebridge.testing import FakeScorer
@@ -176,6 +176,50 @@ class TestTheCommand:
         assert manifest.config["fusion"]["weight"] == 0.6
         assert {"rebridge", "torch", "transformers", "python"} <= set(manifest.versions)
 
+    def test_stored_answers(self, home: Path) -> None:
+        """More queries leave stored answers as they are; if the index has changed, they are deleted, which is told."""
+
+        def stored() -> int:
+            with closing(sqlite3.connect(home / "out" / "evaluation.sqlite")) as database:
+                return int(database.execute("SELECT count(*) FROM answers").fetchone()[0])
+
+        arguments = ("docs", "--data", "data", "--timed", "0", "--out", "out")
+        evaluate(*arguments, "--limit", "3")
+        assert stored() == 9
+        assert "stored answers" not in evaluate(*arguments).stderr
+        assert "stored answers" not in evaluate(*arguments, "--limit", "2").stderr
+        assert stored() == 18
+        lines = (home / "docs.jsonl").read_text().replace("new shoe", "new new shoe")
+        (home / "docs.jsonl").write_text(lines)
+        assert CliRunner().invoke(app, ["index", "docs", "docs.jsonl"]).exit_code == 0
+        assert "note: 18 stored answers of the index before it changed" in evaluate(*arguments, "--limit", "2").stderr
+        assert stored() == 6
+
+    def test_names_of_files(self) -> None:
+        """Variants have files of their own, also where a file system knows no upper case."""
+        names = ["x=a b", "x=a-b", "x=a/b", "x=A-b", "x=a-b.", "first stage", "fused", "rerank", "x=" + "a" * 99]
+        files = [saving.file_name(name) for name in [*names, "x=" + "a" * 100]]
+        assert len({file.lower() for file in files}) == len(names) + 1
+        assert [saving.file_name(name) for name in ("first stage", "fused", "x=a-b")] == [
+            "first-stage",
+            "fused",
+            "x=a-b",
+        ]
+        assert max(map(len, files)) < 100
+
+    def test_old_manifests(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """If the work ends between a run and its manifest, that of an older run does not stand beside the new one."""
+        figures("--out", "out")
+
+        def full(*_: Any) -> None:
+            raise OSError("disk full")
+
+        monkeypatch.setattr(saving, "write_manifest", full)
+        done = CliRunner().invoke(app, ["eval", "docs", "--data", "data", "--timed", "0", "--out", "out"])
+        assert "disk full" in str(done.exception)
+        assert (home / "out" / "first-stage.run").exists()
+        assert not (home / "out" / "first-stage.run.manifest.json").exists()
+
     def test_compare(self, home: Path) -> None:
         """Saved runs are compared later: the same figures, by the judgements that the manifest names."""
         now = figures("--out", "out", "--measure", "nDCG@10")
@@ -203,6 +247,18 @@ class TestTheCommand:
         saved = figures(*arguments)
         assert [each["means"] for each in saved["variants"]] == [each["means"] for each in from_engine["variants"]]
         evaluate("docs", "--data", "data", "--run", "out/first-stage.run", code=2)
+
+    def test_times_of_a_saved_run(self) -> None:
+        """A saved run has no engine, so only the model's times are shown."""
+        figures("--out", "out")
+        arguments = ("--run", "out/first-stage.run", "--documents", "docs.jsonl", "--timed", "2")
+        times = [each["latency_ms"] for each in figures(*arguments)["variants"]]
+        assert times[0] == {"engine": {}, "scorer": {}, "total": {}}
+        assert [sorted(part for part in of if of[part]) for of in times[1:]] == [["scorer"]] * 2
+        shown = evaluate("docs", "--data", "data", *arguments, "--format", "markdown").stdout
+        assert "no scores or embeddings cached: model**" in shown
+        engine = evaluate("docs", "--data", "data", "--timed", "2", "--format", "markdown").stdout
+        assert "no scores or embeddings cached: engine / model / total**" in engine
 
     def test_report(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """--report writes a page too; where its libraries are missing, that is said before the work."""
@@ -267,6 +323,15 @@ class TestTheCommand:
         text = (home / "configs" / "docs.yaml").read_text().replace("indexes/docs", "indexes/none")
         (home / "configs" / "none.yaml").write_text(text)
         assert "rebridge index" in str(evaluate("none", "--data", "data", code=1).exception)
+
+    def test_many_judged_documents(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Of very many judged documents an even sample is looked up: if none is there it ends; the rest is told."""
+        monkeypatch.setattr(topic_options, "_MOST_LOOKED_UP", 2)
+        shown = evaluate("docs", "--data", "data", "--timed", "0")
+        assert "note: 2 judged documents that were not looked up in the index, but for a sample of 2" in shown.stderr
+        (home / "strange.txt").write_text("".join(f"q1 0 x{number} 1\n" for number in range(9)))
+        done = evaluate("docs", "--queries", "data/queries.jsonl", "--qrels", "strange.txt", code=2)
+        assert "judges no document that is there" in str(done.exception)
 
     def test_secrets_are_not_written(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """No access token gets into a manifest."""

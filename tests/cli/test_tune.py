@@ -110,6 +110,16 @@ def test_writes_what_it_recommends(home: Path) -> None:
     assert not list(home.rglob("*.sqlite"))
 
 
+@pytest.mark.usefixtures("model")
+def test_deadline_in_the_table(home: Path) -> None:
+    """Where the pipeline's own deadline is shorter than the budget, the table says that this is what counts."""
+    with (home / "configs" / "docs.yaml").open("a") as file:
+        file.write("deadline_ms: 30000\n")
+    options = ("--windows", "10", "--methods", "replace", "--timed", "1", "--latency-budget-ms")
+    assert "within 30000 ms, the pipeline's deadline_ms" in tune(*options, "40000").stdout
+    assert "within 20000 ms  " in tune(*options, "20000").stdout
+
+
 @pytest.mark.usefixtures("home", "model")
 def test_own_window_is_wider() -> None:
     """A pipeline that is not compared, because its rank window is wider than all that are asked for, is told."""
@@ -151,6 +161,40 @@ def test_interrupted(home: Path, model: Model) -> None:
     assert model.scored == QUERIES * 10 - scores
 
 
+@pytest.mark.parametrize("problem", [OSError("disk full"), KeyboardInterrupt()])
+def test_unwritten(home: Path, model: Model, monkeypatch: pytest.MonkeyPatch, problem: BaseException) -> None:
+    """A tuned file that cannot be written, or an interruption while it is, costs no score."""
+
+    def fails(*_: object) -> None:
+        raise problem
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.replace", fails)
+        tune("--timed", "0", code=1 if isinstance(problem, OSError) else 130)
+    scored = model.scored
+    assert scored > 0
+    assert not list(home.rglob("tuned/*"))
+    tune("--timed", "0")
+    assert model.scored == scored
+    assert (home / "configs" / "tuned" / "docs.yaml").exists()
+    assert not list(home.rglob("*.sqlite"))
+
+
+@pytest.mark.usefixtures("home")
+def test_tunings_share_no_scores_file(home: Path, model: Model) -> None:
+    """The end of one tuning leaves the scores of another alone that has other queries or another pipeline."""
+    model.problem, model.after = KeyboardInterrupt(), 35
+    tune("--timed", "0", code=130)
+    (kept,) = home.rglob("*.sqlite")
+    model.problem = None
+    tune("--timed", "0", "--limit", "10")
+    assert list(home.rglob("*.sqlite")) == [kept]
+    with (home / "configs" / "docs.yaml").open("a") as file:
+        file.write("min_rerank_score: -1\n")
+    tune("--timed", "0", "--out", "other/docs.yaml")
+    assert list(home.rglob("*.sqlite")) == [kept]
+
+
 @pytest.mark.usefixtures("model")
 def test_environment_in_the_way(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable that overrides what was tuned is named, since the tuned file alone would change nothing."""
@@ -176,7 +220,7 @@ def test_environment_in_the_way(home: Path, monkeypatch: pytest.MonkeyPatch) -> 
         (["--out", "configs/docs.tuned.yaml"], "docs.yaml"),
         (["--out", "configs/docs.yaml"], "tuning did not write it"),
         (["--folds", "99"], "fewer --folds"),
-        (["--limit", "4"], "at least 5"),
+        (["--limit", "5"], "at least 6"),
         (["--measure", "nDGC@10"], "nDCG"),
         (["--data", "nowhere"], "nowhere"),
     ],
@@ -196,3 +240,20 @@ def test_passages(home: Path) -> None:
     done = tune("--timed", "0", "--windows", "10", "--methods", "replace", *templates)
     assert "{title}\\n{text} in windows of 64/32" in done.stdout
     assert load_config("docs", home / "configs" / "tuned").passage.template == "{title}\n{text}"
+
+
+@pytest.mark.usefixtures("model")
+def test_passages_without_text(home: Path) -> None:
+    """Queries for whose hits a template makes no text are counted; a template that never does is an error."""
+    documents = [json.loads(line) for line in (home / "docs.jsonl").read_text().splitlines()]
+    for document in documents:
+        if document["_id"].startswith(("q1-", "q2-")):
+            del document["title"]
+    (home / "docs.jsonl").write_text("".join(json.dumps(document) + "\n" for document in documents))
+    assert CliRunner().invoke(app, ["index", "docs", "docs.jsonl"]).exit_code == 0
+    options = ("--timed", "12", "--latency-budget-ms", "60000", "--windows", "10", "--methods", "replace")
+    done = tune(*options, "--template", "{text}", "--template", "{title}")
+    assert "'{title}' makes no text of any hit of 2 of 12 queries" in done.stderr
+    assert "'{text}' makes no text" not in done.stderr
+    done = tune(*options, "--template", "{title}", "--template", "{titel}", code=2)
+    assert "'{titel}' makes no text of any hit of any query" in str(done.exception)

@@ -6,6 +6,7 @@ import math
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rebridge.errors import ConfigError, ScorerError
+from rebridge.evaluation import database as database_module
 from rebridge.evaluation.database import Database
 from rebridge.evaluation.score_store import StoredScorer
 from rebridge.steps import Windows
@@ -144,6 +146,18 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     newer.close()
     with pytest.raises(ConfigError, match="another version"):
         Database(tmp_path / "newer")
+
+
+def test_a_locked_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that another program holds is not said to be of another kind, and nobody is told to delete it."""
+    monkeypatch.setattr(database_module, "_PATIENCE", 0.0)
+    path = tmp_path / "scores.sqlite"
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE held (it)")
+        other.commit()
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(OSError, match="locked: look whether another evaluation uses it"):
+            Database(path)
 
 
 def test_full_disk(database: Database) -> None:

@@ -1,4 +1,4 @@
-"""Tuning: what is chosen, and what it is said to be worth."""
+"""Tuning in memory: what is tried, what is recommended, and what is refused."""
 
 from __future__ import annotations
 
@@ -9,16 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from rebridge.config import PipelineConfig
-from rebridge.errors import ConfigError
+from rebridge.errors import ConfigError, ScorerError
+from rebridge.evaluation.comparing import compare
 from rebridge.evaluation.database import Database
-from rebridge.evaluation.model import Topics
+from rebridge.evaluation.model import Result, Topics
 from rebridge.evaluation.tuning import Job, Report, Setting, Space, run_job
-from rebridge.evaluation.tuning.choosing import choose, cross_validate, folds
 from rebridge.fusion import Fusion
 from rebridge.passages import PassageTemplate
 from rebridge.steps import Windows
@@ -28,57 +25,6 @@ from .memory_bench import bench
 
 CONFIG = PipelineConfig(passage=PassageTemplate("{text}"), rank_window=5, fusion=Fusion("weighted", 0.5))
 SPACE = Space(rank_windows=(5, 10), weights=(0.2, 0.8), normalisers=("min_max",))
-
-
-def test_chooses_the_best() -> None:
-    """The highest mean is chosen; of equal ones the cheapest, then the first."""
-    values = np.array([[0.1, 0.2, 0.3], [0.5, 0.1, 0.6], [0.6, 0.1, 0.5], [0.6, 0.5, 0.1]])
-    assert choose(values, [1, 2, 2, 2]) == 1
-    assert choose(values, [1, 2, 1, 1]) == 2
-
-
-def test_keeps_its_own() -> None:
-    """The pipeline's own setting is kept unless the best is ahead by more than a standard error of the difference."""
-    own, ahead = np.array([0.2, 0.4, 0.6, 0.8]), np.array([-0.02, 0.0, 0.02, 0.08])
-    assert choose(np.array([own + ahead, own]), [1, 1], own=1) == 1  # 0.02 ahead, standard error 0.0216
-    assert choose(np.array([own + ahead + 0.01, own]), [1, 1], own=1) == 0
-    assert choose(np.array([own + ahead, own]), [1, 1]) == 0
-
-
-@given(queries=st.integers(2, 60), count=st.integers(2, 9), seed=st.integers(0, 99))
-def test_folds(queries: int, count: int, seed: int) -> None:
-    """Folds share no query, hold all, differ in size by one at most, and hang on the seed alone."""
-    dealt = folds(queries, count, seed)
-    assert sorted(np.concatenate(dealt)) == list(range(queries))
-    assert max(map(len, dealt)) - min(map(len, dealt)) <= 1
-    assert all((a == b).all() for a, b in zip(dealt, folds(queries, count, seed), strict=True))
-
-
-@given(
-    values=arrays(float, (4, 12), elements=st.floats(0, 1)),
-    other=arrays(float, (4, 12), elements=st.floats(0, 1)),
-    seed=st.integers(0, 9),
-)
-def test_held_out_queries_choose_nothing(values: np.ndarray, other: np.ndarray, seed: int) -> None:
-    """Whatever a fold's own queries are worth, the setting chosen for them is the same, and it is what they get."""
-    dealt, baseline, costs = folds(12, 3, seed), np.zeros(12), [1, 1, 2, 2]
-    before = cross_validate(values, baseline, costs, dealt, own=3)
-    for number, fold in enumerate(dealt):
-        changed = values.copy()
-        changed[:, fold] = other[:, fold]
-        after = cross_validate(changed, baseline, costs, dealt, own=3)
-        assert after.chosen[number] == before.chosen[number]
-        assert (after.held_out[fold] == other[before.chosen[number], fold]).all()
-
-
-def test_noise_is_worth_nothing() -> None:
-    """Among settings that differ by chance alone, the best gains on the queries that chose it, and not on others."""
-    values = np.random.default_rng(1).uniform(size=(200, 50))
-    baseline = np.full(50, 0.5)
-    crossed = cross_validate(values, baseline, [1] * 200, folds(50, 5, 0))
-    assert crossed.tuning_gain > 0.08
-    assert abs(crossed.held_out.mean() - 0.5) < 0.06
-
 
 # Every query finds ten documents, the relevant one eighth; the model scores it as `helpful` says.
 DOCUMENTS = {
@@ -150,6 +96,43 @@ def test_recommends_nothing_else(tmp_path: Path) -> None:
     assert found.expected.low <= 0
 
 
+@pytest.mark.parametrize("queries", range(5, 11))
+def test_few_queries_recommend_nothing_by_chance(tmp_path: Path, queries: int) -> None:
+    """Of settings that differ from the first stage by chance alone no more than one in twenty is recommended."""
+    found, chance = tuned(tmp_path, helpful).tuning, np.random.default_rng(queries)
+
+    def recommended(after: np.ndarray) -> bool:
+        values = {"before": np.zeros(queries), "after": after}
+        results = [
+            Result(name, {"nDCG@10": {str(number): float(value) for number, value in enumerate(row)}})
+            for name, row in values.items()
+        ]
+        return replace(found, expected=compare(results, "nDCG@10", baseline="before")[0]).recommended
+
+    lucky = sum(recommended(chance.normal(size=queries)) for _ in range(200))
+    assert lucky <= 200 / 20
+    assert recommended(np.full(queries, 0.1)) == (queries > 5)
+
+
+def test_fewer_texts_than_queries(tmp_path: Path) -> None:
+    """Queries of the same text count once where queries are few."""
+    topics = Topics(dict.fromkeys(TOPICS.queries, "word0"), TOPICS.qrels)
+    with pytest.raises(ConfigError, match="1 judged queries of different text"):
+        tuned(tmp_path, helpful, topics=topics)
+
+
+def test_failed_searches_are_not_timed(tmp_path: Path) -> None:
+    """Searches that fail while they are timed end tuning: they would make a rank window look fast."""
+
+    def fails(query: str, text: str) -> float:
+        if query == "word0":
+            raise ScorerError("out of memory")
+        return helpful(query, text)
+
+    with pytest.raises(ScorerError, match=r"rank window of 5, 1 of 2 timed searches .*--timed 0"):
+        tuned(tmp_path, fails, timed=2)
+
+
 def test_own_window_is_wider(tmp_path: Path) -> None:
     """A pipeline whose own rank window is above all that are asked for is not scored that far, and not compared."""
     found = tuned(tmp_path, helpful, Space(rank_windows=(3,), methods=("rrf",))).tuning
@@ -186,10 +169,29 @@ def test_latency_budget(tmp_path: Path) -> None:
             run_job(Job("memory", config, space, timed=1, budget_ms=1), on, TOPICS)
 
 
+def test_deadline_is_a_budget_too(tmp_path: Path) -> None:
+    """A rank window that the pipeline's own deadline would cut short is left out, whatever the budget."""
+
+    def slow(query: str, text: str) -> float:
+        time.sleep(0.03)
+        return helpful(query, text)
+
+    space = Space(rank_windows=(1, 10), methods=("replace",))
+    with Database(tmp_path / "scores.sqlite") as database:
+        on = bench(database, FakeScorer(slow), over=MemoryEngine(DOCUMENTS))
+        config = CONFIG.model_copy(update={"rank_window": 1, "deadline_ms": 290})
+        report = run_job(Job("memory", config, space, timed=1, budget_ms=60_000), on, TOPICS)
+        assert {latency.rank_window: latency.p95 >= 300 for latency in report.latencies} == {1: False, 10: True}
+        assert {tried.setting.rank_window for tried in report.tuning.tried} == {1}
+        config = config.model_copy(update={"deadline_ms": 1})
+        with pytest.raises(ConfigError, match=r"within 1 ms .* Raise the pipeline's own deadline_ms"):
+            run_job(Job("memory", config, space, timed=1, budget_ms=60_000), on, TOPICS)
+
+
 @pytest.mark.parametrize(
     ("queries", "job", "message"),
     [
-        (4, {}, "4 judged queries.* at least 5"),
+        (5, {}, "5 judged queries.* at least 6"),
         (6, {"folds": 8}, "fewer --folds"),
         (9, {"measure": "Recall@window"}, "another measure"),
         (9, {"measure": "AP@1000"}, "fewer ranks"),

@@ -49,6 +49,49 @@ def test_products() -> None:
 
 
 @pytest.mark.parametrize(
+    ("option", "names"),
+    [
+        (r'passage.template="{title}: {text}","{title}:\n{text}"', ["{title}: {text}", r"{title}:\n{text}"]),
+        ('passage.template="{title} {text}","{title}  {text}"', ["{title} {text}", "{title}  {text}"]),
+        ('scorer.revision="1",~,"null"', ["1", "null #2"]),
+    ],
+)
+def test_values_that_look_alike(option: str, names: list[str]) -> None:
+    """Different values make different variants with names of their own, however alike they look."""
+    varied = parse_varied([option])
+    found = variants(config(), "docs", varied)[3:]
+    (key,) = varied
+    assert [variant.name for variant in found if variant.config != config()] == [f"{key}={name}" for name in names]
+
+
+@pytest.mark.parametrize(
+    ("method", "varied", "names"),
+    [
+        (
+            "weighted",
+            {"fusion.method": ["replace", "rrf"], "fusion.weight": [0.1, 0.2]},
+            [
+                "rerank (fusion.method=replace fusion.weight=0.1; fusion.method=replace fusion.weight=0.2)",
+                "fused",
+                "fusion.method=rrf fusion.weight=0.1",
+                "fusion.method=rrf fusion.weight=0.2",
+            ],
+        ),
+        ("weighted", {"fusion.rrf_k": [10, 20]}, ["rerank", "fused (fusion.rrf_k=10; fusion.rrf_k=20)"]),
+        ("rrf", {"fusion.rerank_normaliser": ["z_score"]}, ["rerank", "rrf (fusion.rerank_normaliser=z_score)"]),
+        ("replace", {"fusion.weight": [0.1]}, ["rerank (fusion.weight=0.1)"]),
+    ],
+)
+def test_the_same_pipeline_counts_once(method: str, varied: dict[str, list[Any]], names: list[str]) -> None:
+    """Combinations that differ only in what their fusion does not use are one variant, and raise no other's p."""
+    chosen = config(fusion={"method": method, "weight": 0.6})
+    found = variants(chosen, "docs", varied)
+    assert [variant.name for variant in found[1:]] == names
+    configured = [each for each in found if each.name.partition(" (")[0] == configured_name(chosen)]
+    assert [each.config for each in configured] == [chosen]
+
+
+@pytest.mark.parametrize(
     ("option", "values"),
     [
         ("fusion.weight=0.4,0.6,0.4", {"fusion.weight": [0.4, 0.6]}),

@@ -80,8 +80,9 @@ def run(
 
     Compares the first stage alone, the model alone (rerank) and the pipeline as configured (fused), and with --vary
     other values of any of its keys. All take the path that serves; only the time limit is off while rankings are
-    collected, and latency is measured apart, with nothing cached. Interrupted, the same command with --out goes on
-    where it stopped. A variant that had to answer in first-stage order is marked INVALID (exit code 3).
+    collected, and latency is measured apart, with no scores or embeddings cached (engines keep their own caches).
+    Interrupted, the same command with --out goes on where it stopped.
+    A variant that had to answer in first-stage order is marked INVALID (exit code 3).
 
     \b
     Examples:
@@ -127,7 +128,7 @@ def _evaluate(session: Session, options: TopicOptions, how: Format) -> None:
     tell_findings([*topics.findings, *session.findings(topics)])
     measures = session.measures(topics)
     with bars() as tell:
-        done = session.measure(topics, measures, tell)
+        done = session.measure(topics, measures, tell, lambda finding: tell_findings([finding]))
     shown = Findings(topics, done.measure, done.baseline, done.subject, done.results, done.comparisons, done.examples)
     show(shown, how)
     for path in session.write(done, topics, options.as_dict()):

@@ -81,9 +81,11 @@ def _tables(found: Findings) -> dict[str, list[Row]]:
             if result.variant in compared
         ],
     }
-    if any(result.times.total_ms for result in found.results):
-        title = "milliseconds of a search, nothing cached: engine / model / total"
-        tables[title] = [{"variant": _name(result)} | _latency(result) for result in found.results]
+    timed = [result for result in found.results if result.times.total_ms or result.times.scorer_ms]
+    if timed:  # a saved run has no engine to time
+        parts = "engine / model / total" if timed[0].times.total_ms else "model"
+        title = f"milliseconds of a search, no scores or embeddings cached: {parts}"
+        tables[title] = [{"variant": _name(result)} | _latency(result) for result in timed]
     for example in found.examples:
         verb = "gained" if example.after > example.before else "lost"
         title = (
@@ -124,9 +126,10 @@ def _latency(result: Result) -> Row:
     from rebridge.evaluation.measures import percentiles
 
     times = result.times
-    parts = [percentiles(values) for values in (times.engine_ms, times.scorer_ms, times.total_ms)]
+    timed = [values for values in (times.engine_ms, times.scorer_ms, times.total_ms) if values]
+    parts = [percentiles(values) for values in timed]
     return {key: " / ".join(f"{part[key]:.0f}" for part in parts) for key in parts[-1]} | {
-        "searches": str(len(times.total_ms))
+        "searches": str(len(timed[-1]))
     }
 
 

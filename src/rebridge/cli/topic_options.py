@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -65,12 +65,15 @@ class TopicOptions:
         """Read queries and judgements.
 
         Args:
-            engine: where judged documents are looked up, unless there are too many; None to leave them unchecked.
+            engine: where judged documents are looked up: an even sample if there are too many, which is a finding then;
+                None to leave them unchecked.
 
         Raises:
             ConfigError: if they cannot be read, or do not belong together.
         """
         from rebridge.errors import ConfigError
+        from rebridge.evaluation.inputs.joining import EXAMPLES
+        from rebridge.evaluation.model import Finding
         from rebridge.evaluation.topics import load_topics
 
         if self.ir_dataset is not None and self.data is not None:
@@ -82,11 +85,22 @@ class TopicOptions:
             )
         source = self.data if self.ir_dataset is None else f"ir_datasets:{self.ir_dataset}"
 
-        def known(ids: Collection[str]) -> Collection[str]:
-            if engine is None or len(ids) > _MOST_LOOKED_UP:
-                return ids
-            return [doc_id for doc_id in ids if engine.get(doc_id) is not None]
+        unseen: set[str] = set()
 
-        return load_topics(
+        def known(ids: Collection[str]) -> Collection[str]:
+            if engine is None:
+                return ids
+            given, count = sorted(ids), min(len(ids), _MOST_LOOKED_UP)
+            sample = [given[number * len(given) // count] for number in range(count)]
+            found = {doc_id for doc_id in sample if engine.get(doc_id) is not None}
+            unseen.update(set(given).difference(sample))
+            return found | unseen if found else found
+
+        topics = load_topics(
             source, queries=self.queries, qrels=self.qrels, split=self.split, limit=self.limit, known=known
         )
+        if not unseen:
+            return topics
+        what = f"judged documents that were not looked up in the index, but for a sample of {_MOST_LOOKED_UP:,} others"
+        rest = Finding(what, len(unseen), tuple(sorted(unseen)[:EXAMPLES]))
+        return replace(topics, findings=(*topics.findings, rest))

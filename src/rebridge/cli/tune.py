@@ -27,7 +27,7 @@ def tune(
         str, typer.Option(metavar="NAME", help="What the best setting is best in: nDCG@10, RR@10, AP@100 ...")
     ] = "nDCG@10",
     latency_budget_ms: Annotated[
-        float, typer.Option(min=1, help="Milliseconds that 95% of searches may take, on this machine.")
+        float, typer.Option(min=1, help="Milliseconds that 95% of searches may take here; at most deadline_ms counts.")
     ] = 500,
     timed: Annotated[
         int, typer.Option(min=0, help="Searches timed with each rank window; 0 leaves latency out of account.")
@@ -83,19 +83,31 @@ def tune(
     space = parse_space(config, windows, methods, weights, normalisers, template or [], passage_windows)
     text, out = read_text(index, configs), target(index, configs, out)
     job = Job(index, config, space, measure, folds, seed, timed, latency_budget_ms)
+    options = TopicOptions(data, queries, qrels, ir_dataset, split, limit)
+    kept = _scores(job, options)
     try:
-        report = _tuned(job, TopicOptions(data, queries, qrels, ir_dataset, split, limit))
+        recommended = finish(job, _tuned(job, options, kept), text, out)
+        kept.unlink(missing_ok=True)  # only now: what could not be shown or written is made again without scoring
     except KeyboardInterrupt:
         say("Interrupted; the scores are kept. The same command goes on where it stopped.")
         raise typer.Exit(130) from None
-    if not finish(job, report, text, out):
+    if not recommended:
         raise typer.Exit(PARTLY)
 
 
-def _tuned(job: Job, options: TopicOptions) -> Report:
-    """Read the topics and do the job. Scores are on disk until it is done, so that an interruption costs none."""
+def _scores(job: Job, options: TopicOptions) -> Path:
+    """Where scores are kept until the result is out: a file for each pipeline and its queries."""
+    from hashlib import blake2b
+
     from platformdirs import user_state_path
 
+    whole = repr((job.config.model_dump_json(), options.as_dict()))
+    name = blake2b(whole.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
+    return user_state_path("rebridge") / "tune" / f"{job.index}-{name}.sqlite"
+
+
+def _tuned(job: Job, options: TopicOptions, kept: Path) -> Report:
+    """Read the topics and do the job."""
     from rebridge.cli.evaluate_output import tell_findings
     from rebridge.cli.progress import bars
     from rebridge.evaluation.database import Database
@@ -104,13 +116,10 @@ def _tuned(job: Job, options: TopicOptions) -> Report:
     from rebridge.evaluation.running import Bench
     from rebridge.evaluation.tuning import FEW_QUERIES, run_job
 
-    kept = user_state_path("rebridge") / "tune" / f"{job.index}.sqlite"
     with IndexedFirstStages(job.index) as first_stages, Database(kept) as database, LoadedModels() as models:
         topics = options.load(first_stages(job.config).engine)
         tell_findings(topics.findings)
         if len(topics.queries) < FEW_QUERIES:
             say(f"warning: {len(topics.queries)} queries are few, so intervals are wide: only a large gain will show.")
         with bars() as tell:
-            report = run_job(job, Bench(job.index, first_stages, models, database), topics, tell)
-    kept.unlink()
-    return report
+            return run_job(job, Bench(job.index, first_stages, models, database), topics, tell)

@@ -36,6 +36,11 @@ def finish(job: Job, report: Report, text: str, out: Path) -> bool:
         _show_latencies(job, report)
     for line in _worth(report):
         console().print(line, markup=False, soft_wrap=True)
+    for passage, count in report.textless.items():
+        say(
+            f"note: the passage template {passage.template!r} makes no text of any hit of {count} of "
+            f"{len(report.topics.queries)} queries: the model does not rerank these."
+        )
     if found.own is None:
         say(
             f"note: the pipeline as it is was not tried: its rank window of {job.config.rank_window} is too slow, or "
@@ -100,13 +105,14 @@ def _show_latencies(job: Job, report: Report) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title="times of searches, nothing cached", title_justify="left", box=None, pad_edge=False)
+    table = Table(title="times of searches, no scores cached", title_justify="left", box=None, pad_edge=False)
     for name in ("rank window", "searches", "p50 ms", "p95 ms"):
         table.add_column(name, justify="right", no_wrap=True)
-    for name in (f"within {job.budget_ms:g} ms", "passage"):
+    whose = "" if job.limit_ms == job.budget_ms else ", the pipeline's deadline_ms"
+    for name in (f"within {job.limit_ms:g} ms{whose}", "passage"):
         table.add_column(name, overflow="fold")
     for one in report.latencies:
-        fits = "yes" if one.p95 <= job.budget_ms else "no"
+        fits = "yes" if one.p95 <= job.limit_ms else "no"
         figures = (str(one.rank_window), str(one.searches), f"{one.p50:.0f}", f"{one.p95:.0f}")
         table.add_row(*figures, fits, escape(one.passage.template.replace("\n", "\\n")))
     console().print(table)
@@ -152,7 +158,7 @@ def _evidence(job: Job, report: Report) -> list[str]:
         for one in report.latencies
         if (one.passage, one.rank_window) == (found.chosen.passage, found.chosen.rank_window)
     ]
-    return lines + [f"95% of {one.searches} searches took {one.p95:.0f} ms or less, nothing cached" for one in timed]
+    return lines + [f"95% of {one.searches} searches took {one.p95:.0f} ms or less, no scores cached" for one in timed]
 
 
 def _write(path: Path, text: str) -> None:

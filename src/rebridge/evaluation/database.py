@@ -18,6 +18,10 @@ CREATE TABLE IF NOT EXISTS scores (key BLOB PRIMARY KEY, scores BLOB NOT NULL) W
 CREATE TABLE IF NOT EXISTS answers (
     run BLOB NOT NULL, query BLOB NOT NULL, degraded INTEGER NOT NULL, answer BLOB NOT NULL, PRIMARY KEY (run, query)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS runs (run BLOB PRIMARY KEY, stage BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS probes (
+    stage BLOB PRIMARY KEY, generation TEXT NOT NULL, documents INTEGER NOT NULL, queries TEXT NOT NULL
+) WITHOUT ROWID;
 """
 #: Seconds to wait while another evaluation writes into the same file.
 _PATIENCE = 30.0
@@ -31,7 +35,7 @@ class Database:
 
     Raises:
         ConfigError: if it is a file of another kind, or of another version.
-        OSError: if it cannot be made.
+        OSError: if it cannot be made, or another program has locked it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -49,7 +53,8 @@ class Database:
 
     def _prepare(self) -> None:
         try:
-            found = self._connection.execute("PRAGMA user_version").fetchone()[0]
+            with self._translated(sqlite3.OperationalError):  # locked, or a disk that fails: nothing is wrong with it
+                found = self._connection.execute("PRAGMA user_version").fetchone()[0]
         except sqlite3.DatabaseError as error:
             raise ConfigError(
                 f"{self.path} is no file of an evaluation ({error}). Delete it or name another."
@@ -85,9 +90,11 @@ class Database:
         self.close()
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translated(self, kind: type[sqlite3.Error] = sqlite3.Error) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
-            cure = "free space on its disk" if "full" in str(error) else "look whether another evaluation uses it"
+        except kind as error:
+            text = str(error)
+            cure = "free space on its disk" if "full" in text else "look whether another evaluation uses it"
+            cure = "check its disk" if "I/O" in text else cure
             raise OSError(f"{self.path}: {error}: {cure}, and run the same command again: it resumes.") from error

@@ -21,7 +21,7 @@ class FirstStage(Protocol):
         connector: the translator for the engine.
         engine: where requests go.
         product: the engine and its version, for people.
-        identity: equal only where the same queries get the same hits.
+        identity: equal only where the same queries get the same hits, as long as no document changes.
     """
 
     connector: Connector[Any, Any]
@@ -50,7 +50,7 @@ class IndexedFirstStage:
         self.connector: Connector[Any, Any] = searcher.pipeline.connector
         self.engine: Engine[Any, Any] = searcher.engine
         self.product = searcher.engine.facts().product
-        self.identity = repr((settings, dict(searcher.query_fields), self.product, searcher.engine.count()))
+        self.identity = repr((settings, dict(searcher.query_fields), self.product))
 
     def request(self, query_id: str, text: str, size: int) -> Any:
         """The request that ``rebridge search`` sends for these words."""

@@ -15,10 +15,10 @@ from rebridge.evaluation.collecting import collect
 from rebridge.evaluation.fingerprints import Fingerprint, fingerprint
 from rebridge.evaluation.journal import Journal
 from rebridge.evaluation.measures import Measure, evaluate_all
-from rebridge.evaluation.model import Answer, Result, Times, Topics, Variant
+from rebridge.evaluation.model import Answer, Finding, Result, Times, Topics, Variant
 from rebridge.evaluation.models import section_key
+from rebridge.evaluation.probing import PROBES, Probes
 from rebridge.evaluation.timing import timed_searches
-from rebridge.models import PagePlan
 
 if TYPE_CHECKING:
     from rebridge.config import ScorerSection
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 DEPTH = 100
 #: How many queries are timed.
 TIMED = 50
-#: Queries that tell whether an index is still the same.
-_PROBES = 20
 #: Begins the reasons of `Result.not_applied` that make a variant's figures invalid.
 DEGRADED = "degraded: "
 #: What a pipeline says that changes no ranking, or is not in force while rankings are collected.
@@ -84,7 +82,10 @@ class VariantRun:
 
 
 def prepare(
-    variants: Sequence[Variant], bench: Bench, queries: Mapping[str, str] = MappingProxyType({})
+    variants: Sequence[Variant],
+    bench: Bench,
+    queries: Mapping[str, str] = MappingProxyType({}),
+    note: Callable[[Finding], None] = lambda _finding: None,
 ) -> list[VariantRun]:
     """Open the variants' first stages and look at their models, without loading one.
 
@@ -92,7 +93,8 @@ def prepare(
         variants: what to measure.
         bench: what to measure it on.
         queries: id -> text; the first stages are asked some of them, so that answers of an index that has changed since
-            are not taken for its answers now.
+            are not taken for its answers now; see `rebridge.evaluation.probing`.
+        note: told of stored answers that were deleted for that reason.
 
     Raises:
         ConfigError: if there are none, or two have the same name.
@@ -103,20 +105,21 @@ def prepare(
     if not variants or max(names.values()) > 1:
         raise ConfigError(f"Variants need names of their own: {', '.join(names) or 'there are none'}.")
     known: dict[str, Fingerprint] = {}
-    probes: dict[str, str] = {}
+    probes, generations = Probes(bench.database, bench.depth, note), dict[str, str]()
     runs = []
     for variant in variants:
         first_stage, config = bench.first_stages(variant.config), variant.config
         stage = first_stage.identity
-        if stage not in probes:
-            probes[stage] = _probed(first_stage, _sample(queries, _PROBES), bench.depth)
+        if stage not in generations:
+            generations[stage] = probes.generation(first_stage, sample(queries, PROBES))
         model = None
         if variant.rerank:
             section = section_key(config.scorer)
             model = known[section] = known.get(section) or bench.identify(config.scorer)
         pipeline = config.pipeline(bench.index, first_stage.connector)
         quiet = replace(pipeline, on_error="degrade", deadline_s=None, annotate="none")
-        key = _key(variant, stage + probes[stage], model, bench.depth)
+        key = _key(variant, stage + generations[stage], model, bench.depth)
+        probes.belongs(key, first_stage)
         runs.append(VariantRun(variant, quiet, first_stage, model, key))
     return runs
 
@@ -156,7 +159,7 @@ def evaluate_variants(  # noqa: PLR0913 - keyword options of a public entry poin
     tell = on_progress or (lambda _what, _done, _total: None)
     journal = Journal(bench.database)
     collect(runs, topics.queries, bench, partial(tell, "queries"))
-    times = timed_searches(runs, _sample(topics.queries, timed), bench.models, partial(tell, "timed searches"))
+    times = timed_searches(runs, sample(topics.queries, timed), bench.models, partial(tell, "timed searches"))
     results = []
     for run in runs:
         values, not_applied = _measured(journal.answers(run.key, topics.queries), topics, measures)
@@ -189,25 +192,11 @@ def _measured(
     return values, not_applied
 
 
-def _sample(queries: Mapping[str, str], count: int) -> dict[str, str]:
+def sample(queries: Mapping[str, str], count: int) -> dict[str, str]:
     """So many queries, evenly spread."""
     given = list(queries.items())
     count = min(count, len(given))
     return dict(given[number * len(given) // count] for number in range(count))
-
-
-def _probed(first_stage: FirstStage, queries: Mapping[str, str], depth: int) -> str:
-    """Equal as long as the index answers these queries with the same documents and scores.
-
-    A document that comes or goes changes the scores of others too, by the counts that they are made of.
-    """
-    answers = hashlib.blake2b(digest_size=16)
-    plan = PagePlan(0, depth, 0, 0, depth)
-    for query_id, text in queries.items():
-        reply = first_stage.engine.search(first_stage.request(query_id, text, depth))
-        for hit in first_stage.connector.parse(reply, plan):
-            answers.update(repr((hit.doc_id, hit.score, hit.source)).encode())
-    return answers.hexdigest()
 
 
 def _key(variant: Variant, first_stage: str, model: Fingerprint | None, depth: int) -> bytes:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rebridge.errors import ConfigError
-from rebridge.evaluation.model import Finding
+from rebridge.evaluation.model import Finding, Result, Times
 from rebridge.evaluation.runs import read_run
 from rebridge.ingest import Reject, read
 from rebridge.testing import MemoryConnector, MemoryEngine
@@ -72,6 +73,11 @@ class SavedRun:
         absent = [query_id for query_id in queries if query_id not in self._hits]
         what = "queries that the run has no hits for, counted as found nothing"
         return Finding(what, len(absent), tuple(absent[:_EXAMPLES])) if absent else None
+
+
+def without_engine(result: Result) -> Result:
+    """A result without the times of an engine, since a saved run has none: only the model's are left."""
+    return replace(result, times=Times(scorer_ms=tuple(ms for ms in result.times.scorer_ms if ms)))
 
 
 class _RunEngine(MemoryEngine):

@@ -14,7 +14,8 @@ from rebridge.evaluation.journal import Journal
 from rebridge.evaluation.machine import machine, versions
 from rebridge.evaluation.measures import WINDOW_RECALL, Measure, evaluate_all
 from rebridge.evaluation.model import Answer, Finding, Hit, Result, Topics
-from rebridge.evaluation.runs import Manifest, read_run, write_manifest, write_run
+from rebridge.evaluation.runs import Manifest, manifest_path, read_run, write_manifest, write_run
+from rebridge.evaluation.variants import FIRST_STAGE
 
 if TYPE_CHECKING:
     from rebridge.config import PipelineConfig
@@ -86,6 +87,7 @@ def save(
     journal, files = Journal(bench.database), dict[str, Path]()
     for run, manifest in zip(runs, told, strict=True):
         path = folder / f"{file_name(run.variant.name)}.run"
+        manifest_path(path).unlink(missing_ok=True)  # it must never stand beside another run, whatever fails
         write_run(path, journal.answers(run.key, topics.queries), run.variant.name)
         write_manifest(path, manifest)
         files[run.variant.name] = path
@@ -93,9 +95,9 @@ def save(
 
 
 def file_name(variant: str) -> str:
-    """A name that any file system takes; different for different variants."""
+    """A name that any file system takes, also one without upper case; different for different variants."""
     name = re.sub(r"[^\w.=-]+", "-", variant, flags=re.ASCII).strip("-.")
-    if name == variant.replace(" ", "-") and len(name) <= _LONGEST_NAME:
+    if variant == FIRST_STAGE or (name == variant.lower() and len(name) <= _LONGEST_NAME):
         return name
     return f"{name[:_LONGEST_NAME]}-{hashlib.blake2b(variant.encode(), digest_size=4).hexdigest()}"
 

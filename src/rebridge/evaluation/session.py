@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
@@ -22,7 +22,7 @@ from rebridge.evaluation.models import LoadedModels
 from rebridge.evaluation.report import Example, ReportData, write_report
 from rebridge.evaluation.running import Bench, Progress, VariantRun, evaluate_variants, invalid, prepare
 from rebridge.evaluation.runs import Manifest
-from rebridge.evaluation.saved_run import SavedRun
+from rebridge.evaluation.saved_run import SavedRun, without_engine
 from rebridge.evaluation.saving import DATABASE, Origin, manifests, save
 from rebridge.evaluation.variants import FIRST_STAGE, configured_name, parse_varied, variants
 
@@ -117,23 +117,28 @@ class Session:
             raise ConfigError(f"{deep.name} looks at more ranks than --depth {self._settings.depth}: raise it.")
         return measures
 
-    def measure(self, topics: Topics, measures: Sequence[Measure], on_progress: Progress) -> Evaluation:
+    def measure(
+        self, topics: Topics, measures: Sequence[Measure], on_progress: Progress, note: Callable[[Finding], None]
+    ) -> Evaluation:
         """Evaluate every variant.
 
         Args:
             topics: queries and judgements.
             measures: from `measures`; variants are compared by the first.
             on_progress: told how far it is.
+            note: told what is odd about stored answers.
 
         Raises:
             RebridgeError: as `rebridge.evaluation.running.evaluate_variants`.
         """
         settings, bench = self._settings, self._bench
-        runs = prepare(self._variants, bench, topics.queries)
+        runs = prepare(self._variants, bench, topics.queries, note)
         with _told_a_few():
             results = evaluate_variants(
                 runs, topics, bench, measures=measures, timed=settings.timed, on_progress=on_progress
             )
+        if isinstance(self._first_stage, SavedRun):
+            results = [without_engine(result) for result in results]
         main = measures[0].name
         place = next(place for place, run in enumerate(runs) if run.variant.name == self._subject)
         shown = examples(

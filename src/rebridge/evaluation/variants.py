@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
@@ -13,11 +16,18 @@ from rebridge.config import PipelineConfig
 from rebridge.connector import load
 from rebridge.errors import ConfigError, unknown
 from rebridge.evaluation.model import Variant
+from rebridge.fusion import Fusion
 from rebridge.yaml_source import valid_keys
 
 #: The names of the variants that there always are.
 FIRST_STAGE, RERANK = "first stage", "rerank"
 _CONFIGURED = {"weighted": "fused", "rrf": "rrf", "replace": RERANK}
+#: What each method of fusion uses.
+_USED = {
+    "weighted": ("weight", "first_stage_normaliser", "rerank_normaliser"),
+    "rrf": ("weight", "rrf_k"),
+    "replace": (),
+}
 
 
 def variants(config: PipelineConfig, index: str, varied: Mapping[str, Sequence[Any]]) -> list[Variant]:
@@ -30,24 +40,51 @@ def variants(config: PipelineConfig, index: str, varied: Mapping[str, Sequence[A
 
     Returns:
         The first stage alone, the model alone, the pipeline as configured (which is the model alone if it says so), and
-        every combination of the varied values. A combination that is the configured pipeline is only named after both.
+        every combination of the varied values. Pipelines that differ only in what their fusion does not use are the
+        same: there is one variant for them, named after all.
 
     Raises:
         ConfigError: names the option that makes no valid pipeline.
     """
-    alone = config.model_copy(update={"fusion": type(config.fusion)("replace")})
-    found = {FIRST_STAGE: Variant(FIRST_STAGE, config, rerank=False), RERANK: Variant(RERANK, alone)}
-    configured = configured_name(config)
-    found[configured] = Variant(configured, config)
+    alone = config.model_copy(update={"fusion": Fusion("replace")})
+    found = [_Distinct(RERANK, alone)]
+    if config.fusion.method != "replace":
+        found.append(_Distinct(configured_name(config), config))
+    names: Counter[str] = Counter()
     for values in product(*varied.values()) if varied else ():
         chosen = dict(zip(varied, values, strict=True))
         name = " ".join(f"{key}={_shown(value)}" for key, value in chosen.items())
+        names[name] += 1
+        name += f" #{names[name]}" if names[name] > 1 else ""  # values that look the same, such as null and "null"
         changed = with_values(config, index, chosen)
-        if changed == config:
-            found[configured] = Variant(f"{configured} ({name})", config)
+        same = next((each for each in found if _effective(each.config) == _effective(changed)), None)
+        if same is None:
+            found.append(_Distinct(name, changed))
         else:
-            found[name] = Variant(name, changed)
-    return list(found.values())
+            same.also.append(name)
+    # The pipeline as configured stays as it is written.
+    return [Variant(FIRST_STAGE, config, rerank=False)] + [
+        Variant(each.shown, config if each.name == configured_name(config) else each.config) for each in found
+    ]
+
+
+@dataclass(slots=True)
+class _Distinct:
+    """A pipeline that differs from the others, and the combinations that come to the same."""
+
+    name: str
+    config: PipelineConfig
+    also: list[str] = field(default_factory=list)
+
+    @property
+    def shown(self) -> str:
+        return f"{self.name} ({'; '.join(self.also)})" if self.also else self.name
+
+
+def _effective(config: PipelineConfig) -> PipelineConfig:
+    """The pipeline without what its fusion's method does not use."""
+    used = {name: getattr(config.fusion, name) for name in _USED[config.fusion.method]}
+    return config.model_copy(update={"fusion": Fusion(config.fusion.method, **used)})
 
 
 def configured_name(config: PipelineConfig) -> str:
@@ -127,6 +164,7 @@ def _explain(
 
 
 def _shown(value: Any) -> str:
-    """A value as short as it can be recognised by."""
-    text = value if isinstance(value, str) else yaml.safe_dump(value, default_flow_style=True).partition("\n...")[0]
-    return " ".join(text.split())
+    """A value on one line, as it is but for line breaks and the like."""
+    text = value if isinstance(value, str) else yaml.safe_dump(value, default_flow_style=True, width=math.inf)
+    text = text if isinstance(value, str) else text.partition("\n...")[0].strip()
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)

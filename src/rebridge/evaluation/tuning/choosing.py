@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,10 +56,26 @@ def choose(values: Values, costs: Sequence[Any], own: int | None = None) -> int:
     return own if ahead.mean() <= error else best
 
 
-def folds(queries: int, count: int, seed: int) -> list[NDArray[np.int64]]:
-    """Queries dealt out into folds by chance: the column numbers of each fold, whose sizes differ by 1 at most."""
-    order = np.random.default_rng(seed).permutation(queries)
-    return [np.sort(part) for part in np.array_split(order, count)]
+def distinct(texts: Iterable[str]) -> list[int]:
+    """A number for each text: equal ones, whatever their case and spaces, have the same; counted from 0."""
+    numbers: dict[str, int] = {}
+    return [numbers.setdefault(" ".join(text.split()).casefold(), len(numbers)) for text in texts]
+
+
+def folds(texts: Sequence[str], count: int, seed: int) -> list[NDArray[np.int64]]:
+    """Queries dealt out into folds by chance, those of one text into the same: each has seen itself otherwise.
+
+    Args:
+        texts: of the queries.
+        count: folds, no more than there are distinct texts if none may be empty.
+        seed: of the chance.
+
+    Returns:
+        The column numbers of each fold; how many distinct texts they hold differs by 1 at most.
+    """
+    numbers = np.array(distinct(texts))
+    order = np.random.default_rng(seed).permutation(numbers.max() + 1)
+    return [np.flatnonzero(np.isin(numbers, part)) for part in np.array_split(order, count)]
 
 
 def cross_validate(

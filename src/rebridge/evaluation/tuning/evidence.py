@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rebridge import fusion
 from rebridge.config import PipelineConfig
-from rebridge.errors import ConnectorError, ScorerError
+from rebridge.errors import ConfigError, ConnectorError, ScorerError
 from rebridge.evaluation.running import DEPTH, Bench
 from rebridge.evaluation.score_store import StoredScorer
 from rebridge.evaluation.shared_fetch import SharedFetch
@@ -19,6 +20,8 @@ from rebridge.passages import PassageTemplate
 
 #: Called after each query with how many are done.
 Progress = Callable[[int], None]
+#: What the flow says if no hit has any text.
+_TEXTLESS = "no_passages"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +34,14 @@ class Evidence:
         first_stage: their scores.
         rerank: passage template -> the model's pooled raw scores of the first hits, up to this template's widest rank
             window; None for one that was not scored.
+        textless: passage templates that make no text of any of the hits.
     """
 
     query_id: str
     doc_ids: tuple[str, ...]
     first_stage: tuple[float, ...]
     rerank: Mapping[PassageTemplate, tuple[float | None, ...]]
+    textless: frozenset[PassageTemplate] = frozenset()
 
 
 def collect(
@@ -92,11 +97,12 @@ def _evidence(
         hits = sorted(outcome.page, key=lambda hit: hit.candidate.rank)
         rerank[passage] = tuple(hit.rerank_score for hit in hits[: widest[passage]])
     ids, scores = (hit.candidate.doc_id for hit in hits), (hit.candidate.score for hit in hits)
-    return Evidence(query_id, tuple(ids), tuple(scores), rerank)
+    textless = frozenset(passage for passage, outcome in outcomes.items() if outcome.summary.reason == _TEXTLESS)
+    return Evidence(query_id, tuple(ids), tuple(scores), rerank, textless)
 
 
 def _check(summary: Summary, query_id: str, window: int) -> None:
-    if summary.status != "degraded" or summary.reason == "no_passages":
+    if summary.status != "degraded" or summary.reason == _TEXTLESS:
         return
     if summary.detail is not None:  # what the scorer said; an engine that refuses says nothing here
         raise ScorerError(f"The query {query_id!r} could not be scored ({summary.reason}): {summary.detail}")
@@ -104,6 +110,22 @@ def _check(summary: Summary, query_id: str, window: int) -> None:
         f"The engine does not answer the query {query_id!r} for a rank window of {window} ({summary.reason}). Ask for "
         "narrower --windows, or raise the index's own limits (index.max_result_window)."
     )
+
+
+def without_text(evidence: Sequence[Evidence]) -> dict[PassageTemplate, int]:
+    """Passage template -> how many queries it makes no text for, so that they keep the first stage's order.
+
+    Raises:
+        ConfigError: if a template makes text for no query at all.
+    """
+    counts = Counter(passage for found in evidence for passage in found.textless)
+    for passage in counts:
+        if all(score is None for found in evidence for score in found.rerank[passage]):
+            raise ConfigError(
+                f"The passage template {passage.template!r} makes no text of any hit of any query: its fields are "
+                f"{', '.join(passage.fields)}. Name fields that the documents have."
+            )
+    return dict(counts)
 
 
 def ranking(evidence: Evidence, setting: Setting, threshold: float | None = None) -> tuple[str, ...]:

@@ -10,14 +10,16 @@ from rebridge.config import PipelineConfig
 from rebridge.errors import ConfigError
 from rebridge.evaluation.measures import WINDOW_RECALL, Measure, parse_measures
 from rebridge.evaluation.model import Topics
-from rebridge.evaluation.running import DEPTH, Bench, Progress
-from rebridge.evaluation.tuning.evidence import collect
+from rebridge.evaluation.running import DEPTH, Bench, Progress, sample
+from rebridge.evaluation.tuning.choosing import distinct
+from rebridge.evaluation.tuning.evidence import collect, without_text
 from rebridge.evaluation.tuning.latency import Latency, time_windows
 from rebridge.evaluation.tuning.search import Tuning, tune
 from rebridge.evaluation.tuning.space import Setting, Space
+from rebridge.passages import PassageTemplate
 
-#: With fewer queries there is nothing to learn from.
-FEWEST_QUERIES = 5
+#: With fewer queries no gain can be told from chance: the paired test's p of five gains is 2/32.
+FEWEST_QUERIES = 6
 #: With fewer queries only large gains can be told from chance.
 FEW_QUERIES = 20
 
@@ -34,7 +36,7 @@ class Job:
         folds: of the queries.
         seed: of all draws.
         timed: how many searches are timed with each rank window; 0 for no budget.
-        budget_ms: what the 95th percentile of their times must not exceed.
+        budget_ms: what the 95th percentile of their times must not exceed; nor may it exceed the pipeline's deadline.
     """
 
     index: str
@@ -46,6 +48,12 @@ class Job:
     timed: int = 20
     budget_ms: float = 500.0
 
+    @property
+    def limit_ms(self) -> float:
+        """What searches may take: behind the pipeline's own deadline they would be answered in first-stage order."""
+        deadline = self.config.deadline_ms
+        return self.budget_ms if deadline is None else min(self.budget_ms, deadline)
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -56,12 +64,14 @@ class Report:
         measure: what counted.
         tuning: the choice and its worth.
         latencies: what was timed.
+        textless: passage template -> how many queries it makes no text for; without those that do for all.
     """
 
     topics: Topics
     measure: Measure
     tuning: Tuning
     latencies: tuple[Latency, ...]
+    textless: Mapping[PassageTemplate, int]
 
 
 def run_job(
@@ -76,18 +86,19 @@ def run_job(
         on_progress: told how far it is.
 
     Raises:
-        ConfigError: if there are too few queries, the measure is none for tuning, or no rank window is fast enough.
+        ConfigError: if there are too few queries, the measure is none for tuning, no rank window is fast enough, or a
+            passage template makes no text.
         ConnectorError: if the engine fails.
         ScorerError: if the model does.
     """
     (measure,) = parse_measures([job.measure], topics.qrels)
-    _check(job, measure, len(topics.queries))
+    _check(job, measure, max(distinct(topics.queries.values()), default=-1) + 1)
     settings = job.space.settings(job.config)
     latencies: list[Latency] = []
     if job.timed:
         tell = partial(on_progress, "timed searches")
-        latencies = time_windows(bench, job.config, settings, _sample(topics.queries, job.timed), tell)
-        settings = within_budget(settings, latencies, job.budget_ms)
+        latencies = time_windows(bench, job.config, settings, sample(topics.queries, job.timed), tell)
+        settings = within_limit(settings, latencies, job)
     widest = {setting.passage: 0 for setting in settings}
     for setting in settings:
         widest[setting.passage] = max(widest[setting.passage], setting.rank_window)
@@ -95,10 +106,11 @@ def run_job(
     evidence = collect(
         bench, job.config, topics.queries, widest, lambda done: on_progress("queries scored", done, total)
     )
+    textless = without_text(evidence)
     found = tune(
         evidence,
         settings,
-        topics.qrels,
+        topics,
         measure,
         own=Setting.of(job.config),
         count=job.folds,
@@ -106,21 +118,22 @@ def run_job(
         threshold=job.config.min_rerank_score,
         on_progress=lambda done: on_progress("queries compared", done, total),
     )
-    return Report(topics, measure, found, tuple(latencies))
+    return Report(topics, measure, found, tuple(latencies), textless)
 
 
-def within_budget(settings: tuple[Setting, ...], latencies: list[Latency], budget_ms: float) -> tuple[Setting, ...]:
-    """The settings whose passage and rank window kept within the budget; nothing is guessed between rank windows.
+def within_limit(settings: tuple[Setting, ...], latencies: list[Latency], job: Job) -> tuple[Setting, ...]:
+    """The settings whose passage and rank window kept within the job's limit; none is guessed between rank windows.
 
     Raises:
         ConfigError: if there is none.
     """
-    fast = {(latency.passage, latency.rank_window) for latency in latencies if latency.p95 <= budget_ms}
+    fast = {(latency.passage, latency.rank_window) for latency in latencies if latency.p95 <= job.limit_ms}
     if not fast:
         best = min(latencies, key=lambda latency: latency.p95)
+        cure = "--latency-budget-ms" if job.limit_ms == job.budget_ms else "the pipeline's own deadline_ms"
         raise ConfigError(
-            f"No rank window keeps 95% of searches within {budget_ms:g} ms on this machine: the fastest, "
-            f"{best.rank_window}, took {best.p95:.0f} ms. Raise --latency-budget-ms, or give narrower --windows."
+            f"No rank window keeps 95% of searches within {job.limit_ms:g} ms on this machine: the fastest, "
+            f"{best.rank_window}, took {best.p95:.0f} ms. Raise {cure}, or give narrower --windows."
         )
     return tuple(setting for setting in settings if (setting.passage, setting.rank_window) in fast)
 
@@ -130,17 +143,10 @@ def _check(job: Job, measure: Measure, queries: int) -> None:
     if queries < max(FEWEST_QUERIES, job.folds):
         cure = ", or ask for fewer --folds" if queries >= FEWEST_QUERIES else ""
         raise ConfigError(
-            f"There are {queries} judged queries; tuning in {job.folds} folds needs at least "
+            f"There are {queries} judged queries of different text; tuning in {job.folds} folds needs at least "
             f"{max(FEWEST_QUERIES, job.folds)}. Judge more queries{cure}."
         )
     if measure.name == WINDOW_RECALL:
         raise ConfigError(f"{WINDOW_RECALL} grows with the rank window, whatever the ranking: take another measure.")
     if (measure.cutoff or 0) > DEPTH:
         raise ConfigError(f"{measure.name} looks at more than the {DEPTH} hits that tuning looks at: take fewer ranks.")
-
-
-def _sample(queries: Mapping[str, str], count: int) -> dict[str, str]:
-    """So many queries, evenly spread."""
-    given = list(queries.items())
-    count = min(count, len(given))
-    return dict(given[number * len(given) // count] for number in range(count))

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rebridge.config import PipelineConfig
+from rebridge.errors import ScorerError
 from rebridge.evaluation.measures import percentiles
 from rebridge.evaluation.model import Variant
-from rebridge.evaluation.running import Bench, prepare
+from rebridge.evaluation.running import DEGRADED, Bench, prepare
 from rebridge.evaluation.timing import timed_searches
 from rebridge.evaluation.tuning.space import Setting
 from rebridge.passages import PassageTemplate
@@ -50,6 +51,9 @@ def time_windows(
         settings: whose passages and rank windows are timed.
         queries: id -> text; at least one.
         on_progress: told how many searches are done, and how many there are.
+
+    Raises:
+        ScorerError: if a search could not be reranked: its time would say nothing.
     """
     pairs = list(dict.fromkeys((setting.passage, setting.rank_window) for setting in settings))
     variants = []
@@ -60,7 +64,15 @@ def time_windows(
     measured = timed_searches(prepare(variants, bench), queries, bench.models, on_progress)
     latencies = []
     for variant, (passage, window) in zip(variants, pairs, strict=True):
-        total = measured[variant.name][0].total_ms
+        times, late = measured[variant.name]
+        failed = [reason for reason in late if not reason.startswith(f"{DEGRADED}no_passages")]  # that is no failure
+        if failed:
+            raise ScorerError(
+                f"With a rank window of {window}, {sum(late[reason] for reason in failed)} of {len(queries)} timed "
+                f"searches could not be reranked ({', '.join(failed)}). Look into it with `rebridge doctor`, ask for "
+                "narrower --windows, or leave latency out of account with --timed 0."
+            )
+        total = times.total_ms
         shares = percentiles(total)
         latencies.append(Latency(passage, window, len(total), shares["p50"], shares["p95"]))
     return latencies

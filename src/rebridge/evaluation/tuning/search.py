@@ -9,11 +9,14 @@ import numpy as np
 
 from rebridge.evaluation.comparing import Comparison, compare
 from rebridge.evaluation.measures import Measure, evaluate_all
-from rebridge.evaluation.model import Answer, Hit, Qrels, Result
+from rebridge.evaluation.model import Answer, Hit, Qrels, Result, Topics
 from rebridge.evaluation.running import DEPTH
 from rebridge.evaluation.tuning.choosing import Values, choose, cross_validate, folds
 from rebridge.evaluation.tuning.evidence import Evidence, Progress, ranking
 from rebridge.evaluation.tuning.space import Setting
+
+#: A difference is told from chance up to this p.
+SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +55,12 @@ class Tuning:
 
     @property
     def recommended(self) -> bool:
-        """Whether unseen queries gain with confidence: the whole interval of the expected gain lies above 0."""
-        return self.expected.low > 0
+        """Whether unseen queries gain with confidence.
+
+        The whole interval of the expected gain must lie above 0, and the paired test must agree: bootstrap intervals
+        are too narrow where queries are few.
+        """
+        return self.expected.low > 0 and self.expected.p <= SIGNIFICANT
 
     @property
     def changes(self) -> bool:
@@ -66,7 +73,7 @@ class Tuning:
 def tune(  # noqa: PLR0913 - keyword options of a public entry point
     evidence: Sequence[Evidence],
     settings: Sequence[Setting],
-    qrels: Qrels,
+    topics: Topics,
     measure: Measure,
     *,
     own: Setting | None = None,
@@ -80,7 +87,7 @@ def tune(  # noqa: PLR0913 - keyword options of a public entry point
     Args:
         evidence: of every query.
         settings: those to choose from.
-        qrels: the judgements of every query.
+        topics: texts and judgements of every query; those of one text take part in the same choices.
         measure: what the best setting has the highest mean of.
         own: the pipeline's own setting.
         count: folds.
@@ -91,13 +98,14 @@ def tune(  # noqa: PLR0913 - keyword options of a public entry point
     """
     columns = []
     for done, found in enumerate(evidence, start=1):
-        columns.append(_values(found, settings, qrels, measure, threshold))
+        columns.append(_values(found, settings, topics.qrels, measure, threshold))
         on_progress(done)
     first_stage, *rows = np.array(columns, dtype=np.float64).T
     values = np.stack(rows)
     costs = [setting.cost for setting in settings]
     place = settings.index(own) if own in settings else None
-    crossed = cross_validate(values, first_stage, costs, folds(len(evidence), count, seed), place)
+    dealt = folds([topics.queries[found.query_id] for found in evidence], count, seed)
+    crossed = cross_validate(values, first_stage, costs, dealt, place)
     chosen = choose(values, costs, place)
 
     def gain(after: Values, before: Values) -> Comparison:
