@@ -240,8 +240,8 @@ def client8(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_version_8(client8: Path, elasticsearch8_url: str) -> None:
     """With the client of version 8 all of this holds too, and its searches on a server of version 8 are reranked."""
     environment = {**os.environ, "PYTHONPATH": str(client8)}
-    tests = "tests/connectors/test_wrapped_clients.py"
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests, "-k", "elasticsearch"]
+    tests = ["tests/connectors/test_wrapped_clients.py", "tests/connectors/test_wrapped_searches.py"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests, "-k", "elasticsearch"]
     done = subprocess.run(  # noqa: S603 - our own command
         command, env=environment, capture_output=True, text=True, check=False, cwd=ROOT
     )
