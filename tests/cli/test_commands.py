@@ -57,6 +57,7 @@ def rebridge(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]
     return done
 
 
+@pytest.mark.slow
 def test_index_then_search(home: Path) -> None:
     """Indexing a file without any configuration makes a pipeline that searches and reranks."""
     done = rebridge("index", "docs", "docs.jsonl")
