@@ -13,6 +13,7 @@ import pytest
 from rebridge.connector import TEXT, Connector, Engine
 from rebridge.errors import BadReply, ScorerError
 from rebridge.evaluation.shared_fetch import SharedFetch
+from rebridge.models import PagePlan
 from rebridge.passages import PassageTemplate
 from rebridge.pipeline import Pipeline
 from rebridge.searcher import Searcher
@@ -59,7 +60,7 @@ def _without_times(reply: Any) -> Any:
 
 
 class Contract:
-    """The tests. A subclass stands in a module with a fixture ``case``: a `Case` whose engine holds `DOCUMENTS`."""
+    """The tests. A subclass, or its module, has a fixture ``case``: a `Case` whose engine holds `DOCUMENTS`."""
 
     def test_pages_are_the_ranking(self, case: Case) -> None:
         """Pages of any size, put together, are the ranking: each document once, scores never rising."""
@@ -67,6 +68,8 @@ class Contract:
         whole = searcher.search("shoe", size=50)
         assert sorted(ids(whole)) == sorted(key for key, _ in DOCUMENTS)
         scores = [hit.score for hit in whole.page]
+        shown = case.connector.parse(whole.reply, PagePlan(0, 50, 0, 0, 50))
+        assert [(hit.doc_id, hit.score) for hit in shown] == list(zip(ids(whole), scores, strict=True))
         assert scores == sorted(scores, reverse=True)
         for size in (1, 3, 7, 8, 9, 20):
             pages = [searcher.search("shoe", offset=start, size=size) for start in range(0, 30, size)]

@@ -53,8 +53,9 @@ def case(made: SolrEngine) -> Case:
     return Case(load("solr"), made)
 
 
+@pytest.mark.parametrize("solr", ["solrcloud"], indirect=True)
 class TestContract(Contract):
-    """Solr as one core, and as a collection."""
+    """Solr as a collection; as one core it is in `test_contract.py`."""
 
 
 @pytest.mark.usefixtures("case")
