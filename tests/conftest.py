@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import os
+import re
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +24,41 @@ settings.load_profile("rebridge")
 
 # Programs that a shell starts in the background ignore Ctrl-C, and so would those that tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+ENGINES = Path(__file__).parent / "integration"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let workers share the processors, and with them the commands that tests start."""
+    if hasattr(config, "workerinput"):
+        import torch
+
+        torch.set_num_threads(1)
+        os.environ["OMP_NUM_THREADS"] = "1"
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave the tests on real engines out, unless they are asked for."""
+    return True if collection_path == ENGINES and not _engines_asked_for(config) else None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """No workers for the tests on real engines: each would start engines of its own."""
+    return 0 if _engines_asked_for(config) else None
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what lives until the end: modules and tests."""
+    gc.collect()
+    gc.freeze()
+
+
+def _engines_asked_for(config: pytest.Config) -> bool:
+    """Whether ``-m`` or a path asks for them."""
+    by_mark = re.search(r"(?<!not )\bintegration\b", config.option.markexpr)
+    return bool(by_mark) or any(ENGINES.name in Path(argument).parts for argument in config.args)
+
 
 Drive = Callable[[Flow[Any], Callable[[Any], Any], Scorer], Outcome[Any]]
 

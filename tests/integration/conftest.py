@@ -121,13 +121,16 @@ def solr_url(engines: Engines) -> str:
 
 @pytest.fixture(scope="session")
 def solrcloud_url(engines: Engines) -> str:
-    """A collection of two shards on one SolrCloud node, with the schema of `solr_url`."""
+    """A collection of two shards on one SolrCloud node with its own ZooKeeper, with the schema of `solr_url`."""
     if given := engines.given("solrcloud"):
         return given
     import requests
 
     command = ["solr-foreground", "-c"]
-    solr = engines.start("solrcloud", "solr", "/solr/admin/collections?action=CLUSTERSTATUS", command=command) + "/solr"
+    ready = "/solr/admin/collections?action=CLUSTERSTATUS"
+    # ZooKeeper tells clients the address that the node knows of itself.
+    address = engines.start("solrcloud", "solr", ready, command=command, on_host_network=True)
+    solr = f"{address}/solr"
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for path in sorted((CONFIGSET / "conf").iterdir()):
@@ -141,3 +144,13 @@ def solrcloud_url(engines: Engines) -> str:
     ):
         assert reply.ok, reply.text
     return f"{solr}/docs"
+
+
+@pytest.fixture(scope="session")
+def zookeeper_address(solrcloud_url: str) -> str:
+    """Where the ZooKeeper of `solrcloud_url` is."""
+    import requests
+
+    reply = requests.get(solrcloud_url.rpartition("/")[0] + "/admin/info/system", timeout=30)
+    address: str = reply.json()["zkHost"]
+    return address

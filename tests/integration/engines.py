@@ -31,6 +31,7 @@ STARTS_WITHIN = 300  # seconds; they take 5 to 20 on an idle machine
 # Nothing here runs long enough to earn back the second compiler: without it an engine needs half the time to start.
 QUICK_START = "-XX:TieredStopAtLevel=1"
 LOG_LINES = 30
+LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,8 @@ class Engines:
             environment: settings beside, or instead of, those of the service.
             command: instead of the service's.
             files: (file or folder here, where it goes in the container).
-            on_host_network: for an engine that calls a server on this machine. Its port must then be a setting.
+            on_host_network: for an engine that calls a server on this machine, or that tells its clients more addresses
+                than one. It listens on loopback alone.
             request: arguments of ``requests.get`` for reaching ``ready``.
         """
         described = self.services[service]
@@ -127,11 +129,10 @@ class Engines:
         container = self._container(described)
         if on_host_network:
             port = free_port()
-            ports = {"http.port": str(port), "transport.port": str(free_port()), "network.host": "127.0.0.1"}
-            environment, options["network_mode"] = {**environment, **ports}, "host"
+            environment, options["network_mode"] = {**environment, **listening(port)}, "host"
         else:
             # testcontainers' own way to publish a port opens it on every interface
-            container.ports[f"{described.port}/tcp"] = ("127.0.0.1",)  # type: ignore[assignment]
+            container.ports[f"{described.port}/tcp"] = (LOOPBACK,)  # type: ignore[assignment]
         container.env = dict(environment)
         container.with_kwargs(**options)
         if command or described.command:
@@ -143,7 +144,7 @@ class Engines:
         self.running[key] = container
         if not on_host_network:
             port = container.get_exposed_port(described.port)
-        url = f"{scheme}://127.0.0.1:{port}"
+        url = f"{scheme}://{LOOPBACK}:{port}"
         self._wait(key, url + ready, request)
         return url
 
@@ -200,7 +201,7 @@ def docker() -> Iterator[Any]:
     # Read by testcontainers when it is first imported: tests talk to loopback, also inside a container or a small
     # virtual machine, and clean up themselves, since its reaper's image cannot be pulled everywhere.
     os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
-    os.environ.setdefault("TESTCONTAINERS_HOST_OVERRIDE", "127.0.0.1")
+    os.environ.setdefault("TESTCONTAINERS_HOST_OVERRIDE", LOOPBACK)
     os.environ.setdefault("TESTCONTAINERS_CONNECTION_MODE", "docker_host")
     try:
         import docker as library
@@ -229,9 +230,23 @@ def remove_leftovers(client: Any) -> None:
             container.remove(force=True, v=True)
 
 
+def listening(port: int) -> dict[str, str]:
+    """Settings that make an engine listen on a port of loopback; each engine reads its own of them.
+
+    Solr's ZooKeeper listens on the port 1000 above.
+    """
+    return {
+        "http.port": str(port),
+        "transport.port": str(free_port()),
+        "network.host": LOOPBACK,
+        "SOLR_PORT": str(port),
+        **dict.fromkeys(("SOLR_HOST", "SOLR_JETTY_HOST", "SOLR_ZK_EMBEDDED_HOST"), LOOPBACK),
+    }
+
+
 def free_port() -> int:
     """A port on loopback that nobody listens on now."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((LOOPBACK, 0))
         port: int = probe.getsockname()[1]
         return port

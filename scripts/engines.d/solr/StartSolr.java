@@ -6,17 +6,23 @@ import org.eclipse.jetty.server.Connector;
 import org.eclipse.jetty.server.Server;
 import org.eclipse.jetty.server.ServerConnector;
 
-/** One Solr node in this process, on port 8983: StartSolr SOLR_HOME. */
+/** One Solr node in this process: StartSolr SOLR_HOME. It listens at the properties solr.jetty.host and jetty.port. */
 public class StartSolr {
     public static void main(String[] args) throws Exception {
-        JettySolrRunner runner = new JettySolrRunner(args[0], new Properties(), JettyConfig.builder().setPort(8983).build());
+        JettyConfig config = JettyConfig.builder().setPort(Integer.getInteger("jetty.port")).build();
+        JettySolrRunner runner = new JettySolrRunner(args[0], new Properties(), config);
         // The runner always listens on 127.0.0.1, which nobody reaches from outside a container.
         Field field = JettySolrRunner.class.getDeclaredField("server");
         field.setAccessible(true);
         for (Connector connector : ((Server) field.get(runner)).getConnectors()) {
-            ((ServerConnector) connector).setHost("0.0.0.0");
+            ((ServerConnector) connector).setHost(System.getProperty("solr.jetty.host"));
         }
-        runner.start();
+        try {
+            runner.start();
+        } catch (Exception e) {
+            e.printStackTrace();
+            System.exit(1); // other threads would live on
+        }
         Runtime.getRuntime().addShutdownHook(new Thread(() -> {
             try {
                 runner.stop();
