@@ -11,7 +11,7 @@ import pytest
 
 from rebridge import PipelineConfig
 from rebridge.bridge import Bridge, Count
-from rebridge.config import ConnectorSection
+from rebridge.config import ConnectorSection, ScorerSection
 from rebridge.connector import load
 from rebridge.errors import ConfigError, ModelNotFound, ScorerError
 from rebridge.passages import PassageTemplate
@@ -162,7 +162,7 @@ class TestModels:
         outcome = bridge(pipeline()).answer("a", REQUEST, engine.search)
         assert outcome.reply["_rerank"]["model"] == FakeScorer().name
 
-    def test_what_was_loaded_is_closed_if_another_cannot_be(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_what_was_loaded_is_closed_if_another_cannot_be(self) -> None:
         """A bridge that cannot be made leaves no model behind."""
         closed = []
 
@@ -170,15 +170,14 @@ class TestModels:
             def close(self) -> None:
                 closed.append(True)
 
-        def opener(model: str, **_: Any) -> FakeScorer:
-            if model == "bad":
+        def opener(section: ScorerSection) -> FakeScorer:
+            if section.model == "bad":
                 raise ScorerError("no such model")
             return Good()
 
-        monkeypatch.setattr("rebridge.shared_scorers.open_scorer", opener)
         configs = {name: pipeline(scorer={"model": name}) for name in ("good", "bad")}
         with pytest.raises(ScorerError, match="no such model"):
-            Bridge(MemoryConnector(), configs)
+            Bridge(MemoryConnector(), configs, opener=opener)
         assert closed == [True]
 
 

@@ -59,6 +59,7 @@ def test_in_the_window() -> None:
     assert (found.verdict, found.first_stage_rank, found.rank, found.in_window) == ("shown", 2, 3, 3)
     assert found.first_stage_score == 4.0
     assert (found.first_stage_share, found.rerank_share) == (0.25, 0.125)
+    assert "0.2500 (first stage) + 0.1250 (model) = 0.3750, shown as 2.3750" in told(found)
     assert found.judgement is not None
     assert (found.judgement.raw, found.judgement.better, found.judgement.passage) == (0.0, 1, "shoe shoe shoe shoe")
     assert found.above is not None

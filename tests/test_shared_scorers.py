@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from rebridge import shared_scorers
 from rebridge.config import ScorerSection
 from rebridge.errors import MissingExtra, ScorerError
 from rebridge.shared_scorers import LazyScorer, SharedScorers
@@ -103,16 +102,15 @@ def test_closing_and_using_again() -> None:
     assert (opener.count, opener.closed) == (3, 3)
 
 
-def test_equal_sections_share_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_equal_sections_share_a_model() -> None:
     """Pipelines with the same scorer section have one model between them; other options mean another model."""
     opened: list[Any] = []
 
-    def opener(model: str, **options: Any) -> FakeScorer:
-        opened.append((model, options.get("max_length")))
+    def opener(section: ScorerSection) -> FakeScorer:
+        opened.append((section.model, section.max_length))
         return FakeScorer()
 
-    monkeypatch.setattr(shared_scorers, "open_scorer", opener)
-    models = SharedScorers()
+    models = SharedScorers(opener=opener)
     sections = [ScorerSection(model="a"), ScorerSection(model="a"), ScorerSection(model="a", max_length=64)]
     first, second, third = (models.get(section) for section in sections)
     assert first is second

@@ -8,8 +8,8 @@ from typing import Any
 
 from rebridge.bridge import Bridge
 from rebridge.subclassing import above, stand_in, wrapped
-from rebridge_query_dsl.exchange import Call
-from rebridge_query_dsl.wrapping import answer, is_search, search_methods
+from rebridge_query_dsl.exchange import Call, is_search
+from rebridge_query_dsl.wrapping import answer, search_methods
 
 
 def wrap_client(client: Any, bridge: Bridge) -> Any:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rebridge.models import Candidate, PagePlan, RankedHit, SearchRequest, Summary
 from rebridge_query_dsl.reading import read_request
 from rebridge_query_dsl.replies import Reply, annotated, candidates, refused, rendered
 from rebridge_query_dsl.request import Request
 from rebridge_query_dsl.widening import widened
+
+if TYPE_CHECKING:
+    from rebridge.bridge import Bridge
+    from rebridge.http import Exchange, Forward, HttpReply, HttpRequest
+    from rebridge.overrides import Overrides
+    from rebridge.stories import Story
 
 #: How much the other fields add to the score of the best one.
 _TIE_BREAKER = 0.3
@@ -57,6 +63,24 @@ class QueryDslConnector:
     def annotate(self, reply: Any, summary: Summary, page: Sequence[RankedHit]) -> Any:
         """A copy of the reply with ``_rerank`` in it: the summary, and on each hit of ``page`` its scores and ranks."""
         return annotated(reply, summary, page)
+
+    def is_search(self, method: str, path: str) -> bool:
+        """Whether such a request over HTTP is a search, a search by template or a multi-search."""
+        from rebridge_query_dsl import http
+
+        return http.is_search(method, path)
+
+    def exchange(self, request: HttpRequest, bridge: Bridge, overrides: Overrides) -> Story[Exchange | Forward]:
+        """Answer a search that came over HTTP; see `rebridge.http.HttpConnector`."""
+        from rebridge_query_dsl import http
+
+        return http.exchange(request, bridge, overrides)
+
+    def failure(self, status: int, kind: str, reason: str) -> HttpReply:
+        """An error as the engine writes it."""
+        from rebridge_query_dsl import http
+
+        return http.failure(status, kind, reason)
 
     def request(
         self, text: str, *, fields: Mapping[str, float], offset: int, size: int, filters: Mapping[str, Any]

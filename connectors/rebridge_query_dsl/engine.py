@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
+from rebridge.closing import Closing
 from rebridge.connector import TEXT, IndexFacts
 from rebridge.errors import BadReply, ConnectorError, DocumentsRefused
 from rebridge.inspection import NOT_INDEXED, names_in
@@ -51,7 +51,7 @@ class Client(Protocol):
         """Free the client's connections."""
 
 
-class QueryDslEngine:
+class QueryDslEngine(Closing):
     """A `rebridge.connector.Engine`. Threads may share it.
 
     Args:
@@ -156,14 +156,6 @@ class QueryDslEngine:
     def close(self) -> None:
         """End the client's connections. Calling it twice is allowed."""
         self._client.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         with translated(self._place):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 from urllib.parse import unquote
@@ -14,6 +14,9 @@ from rebridge_query_dsl.replies import ItemError
 from rebridge_query_dsl.request import Request
 
 RENDER_TEMPLATE = "/_render/template"
+#: The type of an error that is none of the engine's.
+RERANK_ERROR = "rerank_error"
+_SEARCHES = ("_search", "_search/template", "_msearch")
 #: What opensearch-py takes out of the URL's parameters for itself.
 _CLIENT_OPTIONS = ("request_timeout", "timeout", "ignore")
 
@@ -51,6 +54,12 @@ def target(path: str) -> str | None:
     """The index in a search's path, as it was before it was quoted; None if it names none."""
     index, _, rest = path.strip("/").partition("/")
     return unquote(index) if rest.partition("/")[0] in {"_search", "_msearch"} else None
+
+
+def is_search(path: str) -> bool:
+    """Whether a path is that of a search, search template or multi-search."""
+    parts = path.strip("/").split("/", 1)
+    return "/".join(parts) in _SEARCHES or parts[-1] in _SEARCHES
 
 
 class OddResponse(Exception):
@@ -131,13 +140,18 @@ class Multi:
     """A multi-search as native requests.
 
     See https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-msearch.
+
+    Args:
+        call: the client's call.
+        responses: how to look into its responses.
+        tell: what the caller is told of a search that we could not answer.
     """
 
-    def __init__(self, call: Call, responses: Responses) -> None:
-        self._call, self._responses = call, responses
+    def __init__(self, call: Call, responses: Responses, tell: Callable[[RebridgeError], str] = str) -> None:
+        self._call, self._responses, self._tell = call, responses, tell
         self._response: Any = None
         self.target = target(call.path)
-        lines = _lines(call.options.get("body"))
+        lines = lines_of(call.options.get("body"))
         #: Why the searches cannot be told apart, in a word; None if they can. A filter over all replies at once can
         #: take away what reranking needs.
         self.unreadable = None if lines else "unreadable_body"
@@ -184,43 +198,44 @@ class Multi:
         Raises:
             Exception: what ended one of the searches, if it is neither the engine's answer to it nor ours.
         """
-        items = [_item(result) for result in results]
+        items = [self._item(result) for result in results]
         body = self._responses.body(self._response)
         return self._responses.rebuilt(self._response, {**body, "responses": items})
 
+    def _item(self, result: Outcome[Any] | Exception) -> Any:
+        if isinstance(result, ItemError):
+            return result.item
+        if isinstance(result, RebridgeError):
+            return {"error": {"type": RERANK_ERROR, "reason": self._tell(result)}, "status": 500}
+        if isinstance(result, Exception):
+            raise result
+        return result.reply
 
-def _item(result: Outcome[Any] | Exception) -> Any:
-    if isinstance(result, ItemError):
-        return result.item
-    if isinstance(result, RebridgeError):
-        return {"error": {"type": "rerank_error", "reason": str(result)}, "status": 500}
-    if isinstance(result, Exception):
-        raise result
-    return result.reply
 
-
-def _lines(body: Any) -> list[Mapping[str, Any]]:
+def lines_of(body: Any, loads: Callable[[str | bytes], Any] = json.loads) -> list[Mapping[str, Any]]:
     """The lines of a multi-search; none if they are not pairs of objects. An empty line is an empty header."""
     try:
         if isinstance(body, bytes):
             body = body.decode()
         if isinstance(body, str):  # not `splitlines`, which also cuts at characters that JSON may hold
             body = body.removesuffix("\n").split("\n")
-        lines = [_line(line, header=index % 2 == 0) for index, line in enumerate(body)]
+        lines = [_line(line, loads, header=index % 2 == 0) for index, line in enumerate(body)]
     except (ValueError, TypeError):
         return []
     return lines if len(lines) % 2 == 0 and all(isinstance(line, Mapping) for line in lines) else []
 
 
-def _line(line: Any, *, header: bool) -> Any:
+def _line(line: Any, loads: Callable[[str | bytes], Any], *, header: bool) -> Any:
     if not isinstance(line, str | bytes):
         return line
-    return {} if header and not line.strip() else json.loads(line)
+    return {} if header and not line.strip() else loads(line)
 
 
 def _header_index(header: Mapping[str, Any]) -> str | None:
     index = header.get("index", header.get("indices"))
-    return ",".join(map(str, index)) if isinstance(index, Sequence) and not isinstance(index, str) else index
+    if isinstance(index, Sequence) and not isinstance(index, str):
+        return ",".join(map(str, index))
+    return None if index is None else str(index)
 
 
 def _header_params(header: Mapping[str, Any]) -> dict[str, Any]:

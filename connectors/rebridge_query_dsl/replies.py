@@ -92,12 +92,16 @@ def refused(answer: Any) -> str | None:
     if isinstance(answer, Exception):
         meta = getattr(answer, "meta", None)
         status = getattr(answer, "status_code", getattr(meta, "status", None))
-        return "window_refused" if status in _REFUSALS else None
-    if isinstance(answer, Mapping) and "error" in answer and answer.get("status") in _REFUSALS:
+        return "window_refused" if _refuses(status) else None
+    if isinstance(answer, Mapping) and "error" in answer and _refuses(answer.get("status")):
         return "window_refused"  # clients can be told to hand errors over as replies
     shards = answer.get("_shards") if isinstance(answer, Mapping) else None
     failed = shards.get("failed") if isinstance(shards, Mapping) else None
     return "shard_failures" if isinstance(failed, int) and failed > 0 else None
+
+
+def _refuses(status: Any) -> bool:
+    return isinstance(status, int) and status in _REFUSALS
 
 
 def rendered(  # noqa: PLR0913 - a reply, what it becomes, and two habits of the engine

@@ -9,20 +9,16 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-import logging
 from collections.abc import Callable
 from typing import Any
 
 from rebridge.bridge import Bridge
 from rebridge.drivers import run, run_async
 from rebridge.steps import Fetch
-from rebridge.stories import Story, relay, together
+from rebridge.stories import Story
 from rebridge.subclassing import above, itself, with_rerank_query
+from rebridge_query_dsl.answering import readable, searched, searched_together
 from rebridge_query_dsl.exchange import Call, Multi, OddResponse, Responses, Single
-
-_log = logging.getLogger("rebridge")
-
-_SEARCHES = ("_search", "_search/template", "_msearch")
 
 
 def search_methods(base: type[Any], door: Callable[[Any, str | None], Any]) -> dict[str, Any]:
@@ -77,12 +73,6 @@ def _closing(base: type[Any]) -> Any:
     return close_async if is_async(base) else close
 
 
-def is_search(path: str) -> bool:
-    """Whether a path is that of a search, search template or multi-search."""
-    parts = path.strip("/").split("/", 1)
-    return "/".join(parts) in _SEARCHES or parts[-1] in _SEARCHES
-
-
 def answer(client: Any, call: Call, send: Callable[[Call], Any], responses: Responses, rerank_query: str | None) -> Any:
     """Answer a client's search call; to be awaited if the client is asynchronous.
 
@@ -105,36 +95,17 @@ def answer(client: Any, call: Call, send: Callable[[Call], Any], responses: Resp
 
 # Both yield `Fetch` of a `Call`, to be answered by the client's response to it, and `Scores`; both return a response.
 def _single(bridge: Bridge, single: Single, call: Call) -> Story[Any]:
-    if single.is_template and not (bridge.serves(single.target) and (yield from _rendered(single))):
+    if not (yield from readable(bridge, single)):
         bridge.passed(single.target, "template")
         return (yield Fetch(call))
-    search = bridge.search(single.target, single.request)
-    return single.finished((yield from relay(search, _calls(single.call), _replies(single.received))))
-
-
-def _rendered(single: Single) -> Story[bool]:
-    try:
-        return single.rendered((yield Fetch(single.rendering())))
-    except Exception as error:  # noqa: BLE001 - then the engine answers the template itself, or says what is wrong
-        _log.debug("a search template cannot be rendered and passes through: %s", error)
-        return False
+    return single.finished((yield from searched(bridge, single)))
 
 
 def _multi(bridge: Bridge, multi: Multi, call: Call) -> Story[Any]:
     if multi.unreadable is not None:
         bridge.passed(multi.target, multi.unreadable)
         return (yield Fetch(call))
-    searches = together([bridge.search(request.index, request) for request in multi.requests])
     try:
-        results = yield from relay(searches, _calls(multi.call), _replies(multi.received))
+        return multi.finished((yield from searched_together(bridge, multi)))
     except OddResponse as odd:
         return odd.response
-    return multi.finished(results)
-
-
-def _calls(call: Callable[[Any], Call]) -> Callable[[Any], Any]:
-    return lambda step: Fetch(call(step.request)) if isinstance(step, Fetch) else step
-
-
-def _replies(received: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    return lambda step, answer: received(step.request, answer) if isinstance(step, Fetch) else answer

@@ -21,6 +21,9 @@ from rebridge_solr.wire import WindowRefused
 
 if TYPE_CHECKING:
     from rebridge.bridge import Bridge
+    from rebridge.http import Exchange, Forward, HttpReply, HttpRequest
+    from rebridge.overrides import Overrides
+    from rebridge.stories import Story
     from rebridge_solr.engine import SolrEngine
 
 #: Statuses of failures that the size of a window, the fields for passages or the length of the URL can cause.
@@ -84,6 +87,24 @@ class SolrConnector:
             hits = [{**hit, notes.KEY: notes.of_hit(ranked)} for hit, ranked in pairs]
             told["response"] = {**reply["response"], "docs": hits}
         return told
+
+    def is_search(self, method: str, path: str) -> bool:
+        """Whether such a request over HTTP may be a search."""
+        from rebridge_solr import http
+
+        return http.is_search(method, path)
+
+    def exchange(self, request: HttpRequest, bridge: Bridge, overrides: Overrides) -> Story[Exchange | Forward]:
+        """Answer a search that came over HTTP; see `rebridge.http.HttpConnector`."""
+        from rebridge_solr import http
+
+        return http.exchange(request, bridge, overrides)
+
+    def failure(self, status: int, kind: str, reason: str) -> HttpReply:
+        """An error as Solr writes it."""
+        from rebridge_solr import http
+
+        return http.failure(status, kind, reason)
 
     def request(
         self, text: str, *, fields: Mapping[str, float], offset: int, size: int, filters: Mapping[str, Any]

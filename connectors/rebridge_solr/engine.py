@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property, partial
 from itertools import islice
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
+from rebridge.closing import Closing
 from rebridge.connector import TEXT, IndexFacts
 from rebridge.errors import ConnectorError, DocumentsRefused
 from rebridge.remote import EngineError, unwritable
@@ -33,7 +33,7 @@ _SOLRS_OWN = frozenset({"_version_", "_root_", "_nest_path_"})
 _REFUSED, _CLOSED = frozenset({400, 409}), frozenset({401, 403, 404})
 
 
-class SolrEngine:
+class SolrEngine(Closing):
     """A `rebridge.connector.Engine`. Threads may share it.
 
     Args:
@@ -147,14 +147,6 @@ class SolrEngine:
     def close(self) -> None:
         """End the client's connections. Calling it twice is allowed."""
         self._client.get_session().close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @cached_property
     def _key(self) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
+from rebridge.http import NoAnswer
 from rebridge.steps import Fetch
 from rebridge_solr.fields import parse_fl
 from rebridge_solr.request import UNTOLD, Defaults, Request, texts
@@ -52,11 +53,16 @@ def learning(request: Request, decode: Callable[[Any], Any]) -> Generator[Fetch,
 
     Returns:
         The defaults; `UNTOLD` if the handler fails or does not tell its parameters.
+
+    Raises:
+        NoAnswer: if it is thrown in.
     """
 
     def answer(kind: Literal["search", "path"], what: Any) -> Generator[Fetch, Any, Any]:
         try:
             return decode((yield Fetch(Ask(kind, what))))
+        except NoAnswer:
+            raise
         except Exception:  # noqa: BLE001 - no answer tells nothing, as an odd one
             return None
 

@@ -20,7 +20,7 @@ _INTEGER = re.compile(r"[+-]?[0-9]{1,30}")
 MOST = 2**31 - 1
 _MORE_LIKE_THIS = frozenset({"mlt"})
 #: Handlers of Solr's own whose replies are no list of hits.
-_NO_SEARCH = frozenset(
+NO_SEARCH = frozenset(
     {"analysis", "config", "export", "get", "graph", "replication", "schema", "spell", "sql", "stream", "suggest"}
     | {"tag", "terms", "update", "admin"}
 )
@@ -70,7 +70,7 @@ def _bypass(request: Request, asked: Effective) -> str | None:
     shown = parse_fl(asked.params.get("fl", ()))
     reasons = {
         "more_like_this": handler in _MORE_LIKE_THIS or _parser(asked) in _MORE_LIKE_THIS,
-        "not_a_search": handler in _NO_SEARCH,
+        "not_a_search": handler in NO_SEARCH,
         "format": asked.first("wt", "json") != "json" or bool(asked.first("json.wrf")),
         "cursor": "cursorMark" in asked.params,
         "grouped": asked.flag("group"),

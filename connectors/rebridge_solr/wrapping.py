@@ -9,28 +9,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial, wraps
 from inspect import iscoroutinefunction
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from rebridge.bridge import Bridge
-from rebridge.steps import Fetch
-from rebridge.stories import Story, relay
+from rebridge.stories import Story
 from rebridge.subclassing import above, itself, stand_in, with_rerank_query, wrapped
-from rebridge_solr.handlers import Handlers, place_of, told, told_async
+from rebridge_solr.answering import known, searched
+from rebridge_solr.handlers import place_of, told, told_async
 from rebridge_solr.learning import Ask
 from rebridge_solr.request import Request, texts
-from rebridge_solr.wire import checked, on_the_wire
-
-_HANDLERS: WeakKeyDictionary[Bridge, Handlers] = WeakKeyDictionary()
+from rebridge_solr.wire import on_the_wire
 
 
 def wrap_client(client: Any, bridge: Bridge) -> Any:
     """The same client, with its searches answered by the bridge."""
-    _HANDLERS.setdefault(bridge, Handlers())
     return wrapped(client, bridge, _methods)
 
 
@@ -77,23 +72,21 @@ class _Search:
         # The core or collection: the last part of the address, unless a parameter names it.
         self._target = named[0] if named else address.rstrip("/").rpartition("/")[2]
         self._request = Request(params, handler=handler or client.search_handler or "select", rerank_query=rerank_query)
-        self._place, self._handlers = place_of(address, self._request), _HANDLERS[client.rebridge]
+        self._place = place_of(address, self._request)
 
     def story(self) -> Story[Any]:
         """Answer the search, once it is known what its handler does by itself.
 
         Yields:
-            `Fetch` of what `sent` takes, to be answered by the text of Solr's reply; what `Handlers.defaults` and the
-            bridge's own story yield besides.
+            `Fetch` of what `sent` takes, to be answered by the text of Solr's reply; what `known` and `searched` yield
+            besides.
 
         Returns:
             What ``_select`` gives to ``search``.
         """
-        bridge, request = self._client.rebridge, replace(self._request, defaults=self._handlers.known(self._place))
-        if request.defaults is None and _would_rerank(bridge, self._target, request):
-            learning = self._handlers.defaults(self._place, request, self._client.decoder.decode)
-            request = replace(request, defaults=(yield from learning))
-        outcome = yield from relay(bridge.search(self._target, request), lambda step: step, self._answer)
+        bridge = self._client.rebridge
+        request = yield from known(bridge, self._target, self._request, self._place, self._decoded)
+        outcome = yield from searched(bridge, self._target, request, self._decoded)
         return outcome.reply.text if isinstance(outcome.reply, _Unreadable) else _Finished(outcome.reply)
 
     def sent(self, what: Request | Ask) -> Any:
@@ -105,21 +98,12 @@ class _Search:
         params = self._params if params is self._params else dict(params)
         return self._client._select(params, self._handler)  # noqa: SLF001 - the way of all searches
 
-    def _answer(self, step: Any, answer: Any) -> Any:
+    def _decoded(self, text: Any) -> Any:
         """The reply behind a text; or a text that is none, for the client's decoder to refuse in its own way."""
-        if not isinstance(step, Fetch):
-            return answer
         try:
-            reply = self._client.decoder.decode(answer)
+            return self._client.decoder.decode(text)
         except (ValueError, TypeError):
-            return _Unreadable(answer)
-        return checked(step.request, reply)
-
-
-def _would_rerank(bridge: Bridge, target: str, request: Request) -> bool:
-    """Whether the first that the bridge asks for is the rank window."""
-    with closing(bridge.search(target, request)) as story:
-        return next(story).request.plan is not None
+            return _Unreadable(text)
 
 
 @dataclass(frozen=True, slots=True)

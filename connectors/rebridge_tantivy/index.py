@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import tantivy
 from tantivy import Document, IndexWriter, Order, Query, Searcher
 
+from rebridge.closing import Closing
 from rebridge.connector import IndexFacts
 from rebridge.errors import ConnectorError
 from rebridge.inspection import NOT_INDEXED, names_in
@@ -30,7 +30,7 @@ _WRITER_HEAP = 128_000_000
 _SAMPLE = 20
 
 
-class Index:
+class Index(Closing):
     """An open index. Searching is safe from many threads; writing waits for its turn.
 
     Args:
@@ -156,14 +156,6 @@ class Index:
     def close(self) -> None:
         """End the use of the index. Calling it twice is allowed."""
         self._closed = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _searcher(self) -> Searcher:
         """The newest commit, also of another process."""

@@ -9,30 +9,28 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
 
-from rebridge.config import PipelineConfig
-from rebridge.config_files import available, configs_folder, load_config
+from rebridge.bridge_config import EVERY, Config, pipelines_for
 from rebridge.connector import Connector
 from rebridge.drivers import run, run_async
-from rebridge.errors import BadReply, ConfigError
-from rebridge.flow import Outcome, rerank_flow
+from rebridge.errors import BadReply
+from rebridge.flow import Outcome, rerank_flow, wanted
 from rebridge.models import Summary
+from rebridge.overrides import NONE, Overrides, overridden, permitted
+from rebridge.pipeline import Pipeline
 from rebridge.scorers.base import Scorer
-from rebridge.shared_scorers import SharedScorers
+from rebridge.shared_scorers import Opener, SharedScorers
 from rebridge.steps import Fetch, Score, Scores
 from rebridge.stories import Story, relay
 
-Config = PipelineConfig | Mapping[str, PipelineConfig] | str | Path | None
-
-#: The pattern of a pipeline for every index.
-EVERY = "*"
+#: Why a search that is not to be reranked passes through.
+SKIPPED = "switched_off"
 #: Requests whose targets have been looked up and are remembered.
 _TARGETS = 1024
 
@@ -53,6 +51,22 @@ class Count(NamedTuple):
     reason: str | None
 
 
+class Look(NamedTuple):
+    """What `Bridge.search` would make of a request, without asking anybody.
+
+    Attributes:
+        pipeline: the pipeline's name, as in `Count`.
+        native: the request as the engine takes it, without what only rebridge knows.
+        reason: why it passes through, in a word; None if it is reranked.
+        refused: the overrides that the pipeline does not allow.
+    """
+
+    pipeline: str | None
+    native: Any
+    reason: str | None
+    refused: tuple[str, ...]
+
+
 class Bridge:
     """The pipelines of one engine's indices, and the models that they share. Threads and tasks may share it.
 
@@ -63,6 +77,7 @@ class Bridge:
             ``connector`` section of a pipeline given as a value is not used.
         scorer: scores for all pipelines, instead of the models that they name; it is never closed here.
         lazy: load models when they are first needed, not at once.
+        opener: opens the scorer of a section, instead of `rebridge.scorers.open_section`.
 
     Raises:
         ConfigError: if a pipeline is wrong, or there is none.
@@ -76,15 +91,21 @@ class Bridge:
         *,
         scorer: Scorer | None = None,
         lazy: bool = False,
+        opener: Opener | None = None,
     ) -> None:
         self.connector = connector
         self.source = (config, scorer, lazy)
-        self._names, configs = _pipelines(connector.name, config)
-        self._models = SharedScorers(scorer)
-        self._scorers = {key: self._models.get(config.scorer) for key, config in configs.items()}
+        self._names, configs = pipelines_for(connector.name, config)
+        self._models = SharedScorers(scorer, opener)
+        self._scorers = {key: self._models.chain(config.scorer, config.fallbacks) for key, config in configs.items()}
         self._pipelines = {
-            key: replace(config.pipeline(key, connector), model=self._scorers[key].name)
+            key: _scored_as(config.pipeline(key, connector), self._scorers[key]) for key, config in configs.items()
+        }
+        self._allowed = {key: config.overrides.allowed() for key, config in configs.items()}
+        self._others = {
+            (key, name): self._models.get(section)
             for key, config in configs.items()
+            for name, section in config.overrides.models.items()
         }
         self._counts: Counter[Count] = Counter()
         self._lock = Lock()
@@ -106,23 +127,44 @@ class Bridge:
         """Whether there is a pipeline for this target."""
         return self._choose(target)[0] is not None
 
-    def search(self, target: str | None, request: Any) -> Story[Outcome[Any]]:
+    def look(self, target: str | None, request: Any, overrides: Overrides = NONE) -> Look:
+        """What `search` would make of a request.
+
+        Raises:
+            ConnectorError: if it is not a request of this engine.
+        """
+        key, reason = self._choose(target)
+        asked = self.connector.read(request)
+        if key is None:
+            return Look(None, asked.native, reason, ())
+        pipeline = self._pipelines[key]
+        allowed, refused = permitted(overrides, self._allowed[key], pipeline)
+        return Look(key, asked.native, SKIPPED if allowed.skip else wanted(asked, pipeline)[1], refused)
+
+    def search(self, target: str | None, request: Any, overrides: Overrides = NONE) -> Story[Outcome[Any]]:
         """The story of one search, which brings its own scorer. Run it with `rebridge.drivers`.
 
         Args:
             target: the index that the request asks for.
             request: the native request, as the connector takes it.
+            overrides: what is to be done otherwise; only what the pipeline allows is.
 
         Returns:
             A story of what the search comes to. A reply that is no search reply passes through as it came.
         """
         key, reason = self._choose(target)
         if key is None:
-            return self._counted(None, _unknown(self.connector, request, reason))
-        pipeline, scorer = self._pipelines[key], self._scorers[key]
+            return self._counted(None, _passed(self.connector, request, reason))
+        allowed, _ = permitted(overrides, self._allowed[key], self._pipelines[key])
+        if allowed.skip:
+            return self._counted(key, _passed(self.connector, request, SKIPPED))
+        pipeline, scorers = overridden(self._pipelines[key], allowed), self._scorers[key]
+        if allowed.model is not None:
+            scorers = (self._others[key, allowed.model], *scorers[1:])
+            pipeline = _scored_as(pipeline, scorers)
         if key == EVERY and target:
             pipeline = replace(pipeline, index=target)
-        return self._counted(key, _scored_by(scorer, _tolerant(rerank_flow(request, pipeline), pipeline.index)))
+        return self._counted(key, _scored_by(scorers, _tolerant(rerank_flow(request, pipeline), pipeline.index)))
 
     def answer(self, target: str | None, request: Any, send: Callable[[Any], Any]) -> Outcome[Any]:
         """Answer one search; ``send`` sends a native request to the engine and returns its reply.
@@ -138,9 +180,11 @@ class Bridge:
         """As `answer`, without blocking the event loop."""
         return await run_async(self.search(target, request), send)
 
-    def passed(self, target: str | None, reason: str) -> None:
-        """Count a request that passes through without a look into it."""
-        self._count(self._choose(target)[0], Summary("bypassed", reason))
+    def passed(self, target: str | None, reason: str) -> str | None:
+        """Count a request that passes through without a search; returns the name of its pipeline."""
+        key = self._choose(target)[0]
+        self._count(key, Summary("bypassed", reason))
+        return key
 
     def close(self) -> None:
         """Free the models that were loaded here; a later search loads them again."""
@@ -170,11 +214,16 @@ class Bridge:
             self._counts[Count(key, summary.status, summary.reason)] += 1
 
 
-def _scored_by(scorer: Scorer, story: Story[Outcome[Any]]) -> Story[Outcome[Any]]:
-    """The story with its scorer in every step that needs one."""
+def _scored_as(pipeline: Pipeline, scorers: Sequence[Scorer]) -> Pipeline:
+    """The pipeline with the names of these scorers, and no more fallbacks than there are."""
+    return replace(pipeline, model=scorers[0].name, fallbacks=pipeline.fallbacks[: len(scorers) - 1])
+
+
+def _scored_by(scorers: Sequence[Scorer], story: Story[Outcome[Any]]) -> Story[Outcome[Any]]:
+    """The story with its scorers in every step that needs one."""
 
     def outward(step: Fetch | Score) -> Fetch | Scores:
-        return Scores(((step, scorer),)) if isinstance(step, Score) else step
+        return Scores(((step, scorers),)) if isinstance(step, Score) else step
 
     def inward(step: Fetch | Score, answer: Any) -> Any:
         if isinstance(step, Fetch):
@@ -186,8 +235,8 @@ def _scored_by(scorer: Scorer, story: Story[Outcome[Any]]) -> Story[Outcome[Any]
     return relay(story, outward, inward)
 
 
-def _unknown(connector: Connector[Any, Any], request: Any, reason: str) -> Story[Outcome[Any]]:
-    """A search that no pipeline is for."""
+def _passed(connector: Connector[Any, Any], request: Any, reason: str) -> Story[Outcome[Any]]:
+    """A search that is not to be looked into."""
     reply = yield Fetch(connector.read(request).native)
     return Outcome(reply, (), Summary("bypassed", reason))
 
@@ -199,57 +248,3 @@ def _tolerant(flow: Story[Outcome[Any]], index: str) -> Story[Outcome[Any]]:
     except BadReply as error:
         _log.warning("%s: passed through: %s", index, error.problem)
         return Outcome(error.body, (), Summary("bypassed", "odd_reply"))
-
-
-def _checked(given: Mapping[Any, Any]) -> dict[str, PipelineConfig]:
-    """The pipelines of a mapping, if they are pipelines."""
-    for key, value in given.items():
-        if not isinstance(key, str) or not isinstance(value, PipelineConfig):
-            raise ConfigError(
-                f"wrap() was given {type(value).__name__} for {key!r}: give an index's name and its pipeline, as in "
-                "{'shop': PipelineConfig(rank_window=10)}, or PipelineConfig.model_validate({...}) for a dictionary."
-            )
-    return dict(given)
-
-
-def _read(engine: str, given: Any) -> dict[str, PipelineConfig]:
-    """The pipelines for this engine in a folder."""
-    if given is not None and not isinstance(given, str | Path):
-        raise ConfigError(
-            f"wrap() was given {type(given).__name__} as its config: give a folder of pipeline files, a "
-            "PipelineConfig, or a dictionary of index -> PipelineConfig."
-        )
-    folder = None if given is None else Path(given)
-    if folder and folder.is_file():
-        raise ConfigError(
-            f"{folder} is a file, not a folder of pipeline files: give wrap() the folder {folder.parent}."
-        )
-    loaded = {key: load_config(key, folder) for key in available(folder)}
-    configs = {key: value for key, value in loaded.items() if value.connector.name == engine}
-    place = configs_folder(folder)
-    if not configs and not place.is_dir():
-        raise ConfigError(
-            f"There is no folder {place.absolute()} of pipeline files: make it, set REBRIDGE_CONFIGS, or give wrap() "
-            "another folder or a PipelineConfig."
-        )
-    if not configs:
-        raise ConfigError(
-            f"No file in {place} is a pipeline for {engine}: write configs/INDEX.yaml with "
-            f"connector: {{name: {engine}}}, or give wrap() a config."
-        )
-    return configs
-
-
-def _pipelines(engine: str, config: Config) -> tuple[dict[str, str], dict[str, PipelineConfig]]:
-    """The names and patterns of pipelines -> their keys, and the pipelines by key."""
-    if isinstance(config, PipelineConfig):
-        return {EVERY: EVERY}, {EVERY: config}
-    configs = _checked(config) if isinstance(config, Mapping) else _read(engine, config)
-    names: dict[str, str] = {}
-    for key, value in configs.items():
-        # A file's stem need not be the engine's name of the index.
-        own = value.connector_settings(key).index if not isinstance(config, Mapping) else key
-        for name in dict.fromkeys((key, own, *value.also)):
-            if names.setdefault(name, key) != key:
-                raise ConfigError(f"The pipelines {names[name]!r} and {key!r} are both for {name!r}: remove one.")
-    return names, configs

@@ -5,7 +5,8 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 from typing import Any, Protocol, TypeVar
 
-from rebridge.bridge import Bridge, Config
+from rebridge.bridge import Bridge
+from rebridge.bridge_config import Config
 from rebridge.connector import Connector
 from rebridge.scorers.base import Scorer
 from rebridge.subclassing import GROUP

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from rebridge import connector as connectors
 from rebridge.connector import Connector
 from rebridge.errors import MissingExtra
 from rebridge.fusion import Fusion
 from rebridge.models import Doubt
+from rebridge.overrides import Allowed
 from rebridge.passages import PassageTemplate
-from rebridge.pipeline import Annotate, OnError, Pipeline
+from rebridge.pipeline import Annotate, Fallback, OnError, Pipeline
 from rebridge.query_path import QueryPath
-from rebridge.scorers import DEFAULT_MODEL
+from rebridge.scorer_section import ScorerSection
+
+__all__ = ["ConnectorSection", "OverridesSection", "PipelineConfig", "ScorerSection", "json_schema"]
 
 
 class ConnectorSection(BaseModel):
@@ -26,45 +28,21 @@ class ConnectorSection(BaseModel):
     name: Annotated[str, Field(description="Name of an installed connector.")] = "tantivy"
 
 
-class ScorerSection(BaseModel):
-    """Which model scores, and how; see `rebridge.open_scorer`."""
+class OverridesSection(BaseModel):
+    """What single requests may ask a server to do otherwise (see docs/server.md)."""
 
     model_config = ConfigDict(extra="forbid")
 
-    model: Annotated[str, Field(description="Hub id or local folder.")] = DEFAULT_MODEL
-    recipe: Annotated[str | None, Field(description="How it is scored; default: by its name or configuration.")] = None
-    device: Annotated[str, Field(description="auto, cpu, cuda, cuda:1, mps.")] = "auto"
-    dtype: Annotated[Literal["auto", "float32", "bfloat16", "float16"], Field(description="auto: exact on CPU.")] = (
-        "auto"
-    )
-    token_budget: Annotated[int | None, Field(ge=1, description="Most tokens in a batch; default: by device.")] = None
-    revision: Annotated[str | None, Field(description="Branch, tag or commit on the hub.")] = None
-    local_files_only: Annotated[bool, Field(description="Never ask the hub.")] = False
-    cache_dir: Annotated[Path | None, Field(description="Folder of downloaded models; default: the hub's own.")] = None
-    token: Annotated[SecretStr | None, Field(description="Access token for private models.")] = None
+    rank_window: Annotated[bool, Field(description="X-Rerank-Window: a smaller rank window.")] = False
+    skip: Annotated[bool, Field(description="X-Rerank: off.")] = False
+    deadline: Annotated[bool, Field(description="X-Rerank-Deadline-Ms: a shorter deadline.")] = True
+    models: Annotated[
+        dict[str, ScorerSection], Field(description="X-Rerank-Model: names of other models that requests may choose.")
+    ] = {}
 
-    # What recipes take, under the names of the models' own packages. A recipe refuses what is not its own.
-    max_length: Annotated[int | None, Field(ge=8, description="Most tokens the model reads; default: its own.")] = None
-    query_max_length: Annotated[int | None, Field(ge=1, description="Most tokens of the query (bge-reranker).")] = None
-    normalize: Annotated[bool | None, Field(description="Bring scores to 0...1; default: as its own package.")] = None
-    instruction: Annotated[str | None, Field(description="What the model is told about the task.")] = None
-    method: Annotated[str | None, Field(description="rerank or compute_score (bce-reranker).")] = None
-    cutoff_layers: Annotated[
-        int | list[int] | None, Field(description="Layer to read, or several (layerwise models).")
-    ] = None
-    estimated_max: Annotated[float | None, Field(description="Scale of normalize (mxbai-rerank-v2).")] = None
-    template: Annotated[str | None, Field(description="Prompt with {query} and {passage} (causal models).")] = None
-    positive: Annotated[str | None, Field(description="Token of a relevant passage (causal models).")] = None
-    negative: Annotated[str | None, Field(description="Token of any other passage (causal models).")] = None
-    query_length: Annotated[int | None, Field(ge=1, description="Tokens of the query (ColBERT).")] = None
-    document_length: Annotated[int | None, Field(ge=1, description="Tokens of the passage (ColBERT).")] = None
-    cache_size: Annotated[int | None, Field(ge=0, description="Bytes of passage embeddings to keep.")] = None
-
-    def options(self) -> dict[str, Any]:
-        """Keyword arguments for `rebridge.open_scorer`, without the model: those that are set or have a default."""
-        options = {name: getattr(self, name) for name in type(self).model_fields if name != "model"}
-        options["token"] = self.token.get_secret_value() if self.token else None
-        return {name: value for name, value in options.items() if value is not None}
+    def allowed(self) -> Allowed:
+        """The same as a value."""
+        return Allowed(self.rank_window, self.skip, self.deadline, frozenset(self.models))
 
 
 class PipelineConfig(BaseModel):
@@ -83,6 +61,10 @@ class PipelineConfig(BaseModel):
     ] = {"title": 1.0, "text": 1.0}
     passage: PassageTemplate = PassageTemplate()
     scorer: ScorerSection = ScorerSection()
+    fallbacks: Annotated[
+        list[ScorerSection],
+        Field(description="Scorers that are asked in order when the one before failed and there is time left."),
+    ] = []
     rank_window: Annotated[int, Field(ge=1, le=10_000, description="How many hits the model rescores.")] = 100
     fusion: Fusion = Fusion()
     on_error: Annotated[OnError, Field(description="degrade: answer in first-stage order and say so.")] = "degrade"
@@ -101,6 +83,19 @@ class PipelineConfig(BaseModel):
     annotate: Annotated[
         Annotate, Field(description="How much the reply says about what was done; a degraded one always says so.")
     ] = "summary"
+    overrides: OverridesSection = OverridesSection()
+
+    @field_validator("scorer")
+    @classmethod
+    def _cuts_windows(cls, scorer: ScorerSection, info: ValidationInfo) -> ScorerSection:
+        """Windows are cut by the model's own tokens, which other servers than ours cannot be told to do."""
+        passage = info.data.get("passage")
+        if passage is not None and passage.windows is not None and not scorer.cuts:
+            raise ValueError(
+                f"dialect {scorer.dialect} cannot cut passages into windows: remove passage.windows (the peer then "
+                "reads as much of each passage as its model does), or use a peer that speaks dialect rebridge"
+            )
+        return scorer
 
     @field_validator("query_path")
     @classmethod
@@ -127,7 +122,8 @@ class PipelineConfig(BaseModel):
             passage=self.passage,
             fusion=self.fusion,
             rank_window=self.rank_window,
-            model=self.scorer.model,
+            model=self.scorer.name,
+            fallbacks=tuple(Fallback(section.name, section.cuts) for section in self.fallbacks),
             on_error=self.on_error,
             deadline_s=None if self.deadline_ms is None else self.deadline_ms / 1000,
             min_rerank_score=self.min_rerank_score,

@@ -6,19 +6,18 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from rebridge import connector as connectors
 from rebridge.config import PipelineConfig
 from rebridge.errors import ConfigError, unknown
-from rebridge.yaml_source import Location, YamlSource, read_yaml, valid_keys
+from rebridge.layered import FileAndEnvironment, explained, layered
+from rebridge.yaml_source import Location, read_yaml
 
 _SUFFIXES = (".yaml", ".yml")
 
@@ -31,21 +30,10 @@ class Settings(BaseSettings):
     configs: Annotated[Path | None, Field(description="Folder of the pipeline files; default: ./configs.")] = None
 
 
-class _FileAndEnvironment(BaseSettings, PipelineConfig):
+class _FileAndEnvironment(FileAndEnvironment, PipelineConfig):
     """A pipeline as its file says, overridden by the environment."""
 
-    model_config = SettingsConfigDict(extra="forbid", env_nested_delimiter="__", env_parse_none_str="null")
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003 - the hook's signature
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return env_settings, init_settings  # the environment overrides the file
+    model_config = FileAndEnvironment.model_config
 
 
 def config_path(index: str, folder: Path | None = None) -> Path:
@@ -92,61 +80,19 @@ def load_config(index: str, folder: Path | None = None) -> PipelineConfig:
     """
     source = read_yaml(config_path(index, folder))
     prefix = env_prefix(index)
-    _check_environment(prefix)
     schema, above = PipelineConfig.model_json_schema(), Location()
     try:
-        # BaseSettings takes the prefix, but its signature as type checkers see it does not say so.
-        loaded = _FileAndEnvironment(_env_prefix=prefix, **_text_keys(source))  # type: ignore[call-arg]
-        config = PipelineConfig.model_construct(**{name: getattr(loaded, name) for name in PipelineConfig.model_fields})
+        config = layered(_FileAndEnvironment, PipelineConfig, source, prefix)
         if config.connector.name not in connectors.names():
             problem = unknown("connector", config.connector.name, connectors.names())
             raise ConfigError(f"{source.place(('connector', 'name'))}: connector.name: {problem}")
         schema, above = connectors.load(config.connector.name).settings.model_json_schema(), ("connector",)
         config.connector_settings(index)
     except ValidationError as error:
-        raise ConfigError(_explain(error, source, prefix, schema, above)) from error
-    except SettingsError as error:
-        raise ConfigError(f"environment variables {prefix}...: {error}") from error
+        raise explained(error, source, prefix, schema, above) from error
     return config
 
 
 def env_prefix(index: str) -> str:
     """What the environment variables for an index begin with."""
     return f"REBRIDGE_PIPELINE__{re.sub(r'[^A-Za-z0-9]+', '_', index).upper()}__"
-
-
-def _text_keys(source: YamlSource) -> Mapping[str, Any]:
-    odd = [key for key in source.data if not isinstance(key, str)]
-    if odd:
-        raise ConfigError(f"{source.path}: the key {odd[0]!r} must be text")
-    return source.data
-
-
-def _check_environment(prefix: str) -> None:
-    """A misspelt variable must not be ignored in silence."""
-    known = list(PipelineConfig.model_fields)
-    for name in os.environ:
-        key = name[len(prefix) :].split("__")[0].lower()
-        if name.upper().startswith(prefix) and key not in known:
-            raise ConfigError(f"environment variable {name}: {unknown('key', key, known)}")
-
-
-def _explain(
-    error: ValidationError, source: YamlSource, prefix: str, schema: Mapping[str, Any], above: Location = ()
-) -> str:
-    lines = []
-    for problem in error.errors():
-        location: Location = (*above, *problem["loc"])
-        variable = prefix + "__".join(str(part).upper() for part in location)
-        place = f"environment variable {variable}" if variable in os.environ else source.place(location)
-        if problem["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
-            what = unknown("key", str(location[-1]), valid_keys(schema, problem["loc"][:-1]))
-        else:
-            what = problem["msg"].removeprefix("Value error, ") + _shown(problem["input"]) + "."
-        lines.append((source.line(location), f"{place}: {'.'.join(map(str, location))}: {what}"))
-    return "\n".join(text for _, text in sorted(lines))
-
-
-def _shown(value: Any) -> str:
-    """The value that was given, if it is short and so can be recognised; never a text that may be a secret."""
-    return f", not {value!r}" if isinstance(value, int | float) or (isinstance(value, str) and value.isalnum()) else ""

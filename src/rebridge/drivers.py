@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -17,6 +17,8 @@ from rebridge.stories import Story
 ResultT = TypeVar("ResultT")
 
 Answer = list[tuple[float, ...]]
+#: A scorer, or a pipeline's scorer and its fallbacks in order.
+Scorers = Scorer | Sequence[Scorer] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +26,14 @@ class _Done(Generic[ResultT]):
     result: ResultT
 
 
-def run(story: Story[ResultT], send: Callable[[Any], Any], scorer: Scorer | None = None) -> ResultT:
+def run(story: Story[ResultT], send: Callable[[Any], Any], scorer: Scorers = None) -> ResultT:
     """Run a search to its end, blocking.
 
     Args:
         story: the search, from `rebridge.flow.rerank_flow` and the like.
         send: sends a native request to the engine and returns its reply.
-        scorer: scores passages; None only for a story that asks for no scores, or brings its own scorers.
+        scorer: scores passages; a sequence if the pipeline has fallbacks: its scorer, and then these. None only for a
+            story that asks for no scores, or brings its own scorers.
 
     Returns:
         What the search came to.
@@ -65,9 +68,7 @@ def run(story: Story[ResultT], send: Callable[[Any], Any], scorer: Scorer | None
     return result
 
 
-async def run_async(
-    story: Story[ResultT], send: Callable[[Any], Awaitable[Any]], scorer: Scorer | None = None
-) -> ResultT:
+async def run_async(story: Story[ResultT], send: Callable[[Any], Awaitable[Any]], scorer: Scorers = None) -> ResultT:
     """Run a search to its end without blocking the event loop; as `run` otherwise.
 
     Cancelling the task cancels the scoring too.
@@ -101,13 +102,15 @@ def _resume(go_on: Callable[[Any], Any], value: Any) -> Any:
         return _Done(stop.value)
 
 
-def _submit(scorer: Scorer | None, step: Score) -> Future[Answer]:
-    if scorer is None:
+def _submit(scorer: Scorers, step: Score) -> Future[Answer]:
+    chain = scorer if isinstance(scorer, Sequence) else [scorer]
+    chosen = chain[step.attempt] if step.attempt < len(chain) else None
+    if chosen is None:
         raise ScorerError("there is no scorer")
-    return scorer.submit(step.query, step.passages, windows=step.windows, deadline=step.deadline)
+    return chosen.submit(step.query, step.passages, windows=step.windows, deadline=step.deadline)
 
 
-def _submitted(scorer: Scorer | None, step: Score) -> Future[Answer]:
+def _submitted(scorer: Scorers, step: Score) -> Future[Answer]:
     """As `_submit`, with a failure to queue as the future's own."""
     try:
         return _submit(scorer, step)

@@ -118,3 +118,39 @@ class NoPassages(ScorerError):
     """No candidate has text in any of the passage fields."""
 
     reason = "no_passages"
+
+
+class UnknownModel(ScorerError):
+    """No model is served under a name.
+
+    Args:
+        name: what was asked for; None where a request names no model and there is no default.
+        valid: the names that there are.
+    """
+
+    reason = "unknown_model"
+
+    def __init__(self, name: str | None, valid: Iterable[str]) -> None:
+        known = tuple(valid)
+        super().__init__(name, known)
+        self.name, self.valid = name, known
+
+    def __str__(self) -> str:
+        if self.name is None:
+            return f"The request names no model, and there is no default one. {nearest('', self.valid)}"
+        return unknown("model", self.name, self.valid)
+
+
+class Busy(ScorerError):
+    """So much work waits already that more is refused: ask again later.
+
+    Args:
+        message: who is busy.
+        retry_after: after how many seconds to ask again.
+    """
+
+    reason = "busy"
+
+    def __init__(self, message: str, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after

@@ -223,7 +223,8 @@ def _read(reading: Reading) -> Iterator[str]:
 
 
 def _fused(found: Explanation, first: float, rerank: float) -> Iterator[str]:
-    yield f"Fused ({found.fusion}): {first:.4f} (first stage) + {rerank:.4f} (model) = {first + rerank:.4f}."
+    final = "" if found.score is None else f", shown as {found.score:.4f}, which keeps the rank window above the rest"
+    yield f"Fused ({found.fusion}): {first:.4f} (first stage) + {rerank:.4f} (model) = {first + rerank:.4f}{final}."
     if found.above is not None:
         ahead = (found.above.first_stage - first, found.above.rerank - rerank)
         yield (

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from rebridge import fusion
-from rebridge.errors import BadReply, ConnectorError, NoPassages, ScorerError
+from rebridge.attempts import Scored, ask_scorers
+from rebridge.errors import BadReply, ConnectorError, ScorerError
 from rebridge.models import Candidate, PagePlan, RankedHit, SearchRequest, Summary
 from rebridge.passages import Passage
 from rebridge.pipeline import Pipeline
-from rebridge.steps import Fetch, Score, Windows
+from rebridge.steps import Fetch, Score
 
 ReplyT = TypeVar("ReplyT")
 
@@ -43,12 +43,12 @@ Flow = Generator[Fetch | Score, Any, Outcome[ReplyT]]
 
 class _Stopwatch:
     def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
+        self.clock = clock
         self.started = clock()
 
     def ms(self) -> float:
         """Milliseconds since the start."""
-        return (self._clock() - self.started) * 1000
+        return (self.clock() - self.started) * 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def rerank_flow(request: Any, pipeline: Pipeline, clock: Callable[[], float] = t
     """
     watch = _Stopwatch(clock)
     asked = pipeline.connector.read(request)
-    text, reason = _wanted(asked, pipeline)
+    text, reason = wanted(asked, pipeline)
     if reason is not None:
         reply = yield Fetch(asked.native)
         return _finish(pipeline, reply, (), Summary("bypassed", reason, engine_ms=watch.ms()), watch)
@@ -117,7 +117,7 @@ def first_stage_flow(request: Any, pipeline: Pipeline, clock: Callable[[], float
     return Outcome(reply, tuple(item.hit for item in page), summary, (None,) * len(page))
 
 
-def _wanted(asked: SearchRequest, pipeline: Pipeline) -> tuple[str, str | None]:
+def wanted(asked: SearchRequest, pipeline: Pipeline) -> tuple[str, str | None]:
     """The query text, and why the request is not reranked if it is not."""
     text, doubts = asked.query_text, asked.doubts
     if pipeline.query_path is not None and not asked.explicit:
@@ -186,24 +186,15 @@ def _judge(
     """Score the head and put all candidates in their final order, or keep the first stage's and say why."""
     summary = Summary("applied", rank_window=plan.rank_window)
     head = candidates[: plan.rank_window] if plan.needs_head else ()
-    # Under a threshold only scored hits are shown.
-    behind = candidates[len(head) :] if pipeline.min_rerank_score is None else ()
-    tail = [_behind(candidate, plan.rank_window) for candidate in behind]
     if not head:
+        tail = _behind(candidates, 0, pipeline.min_rerank_score, plan)
         return tail, summary if plan.needs_head else replace(summary, reason="outside_window")
     passages = [pipeline.passage.build(candidate.source) for candidate in head]
-    asked = tuple(passage.text for passage in passages if passage.text)
-    summary = replace(summary, model=pipeline.model, scored=len(asked))
+    summary = replace(summary, model=pipeline.model)
     deadline = None if pipeline.deadline_s is None else watch.started + pipeline.deadline_s
     began = watch.ms()
     try:
-        if not asked:
-            raise NoPassages(f"none of {len(head)} candidates has text in {', '.join(pipeline.passage.fields)}")
-        answer = yield Score(query, asked, pipeline.passage.windows, deadline)
-        windows = _spread(answer, passages)
-        rerank = [_pooled(scores, pipeline.passage.windows) for scores in windows]
-        if all(score is None for score in rerank):
-            raise ScorerError("the scorer gave no finite score")
+        scored = yield from ask_scorers(query, passages, pipeline, deadline, watch.clock)
     except Exception as error:
         if pipeline.on_error == "raise":
             raise
@@ -211,39 +202,29 @@ def _judge(
         # A stack trace helps where the error is none of ours, and is noise where it is.
         trace = None if isinstance(error, ScorerError) else error
         _log.warning("%s: first-stage order (%s): %s", pipeline.index, reason, error, exc_info=trace)
-        summary = replace(summary, status="degraded", reason=reason, detail=str(error), scored=0)
+        summary = replace(summary, status="degraded", reason=reason, detail=str(error))
         return _unranked(candidates), replace(summary, scorer_ms=watch.ms() - began)
-    summary = replace(summary, scorer_ms=watch.ms() - began)
-    ranked = _rank(head, passages, windows, rerank, pipeline)
-    kept = [item for item in ranked if not _below(item.hit, pipeline.min_rerank_score)]
+    texts = sum(1 for passage in passages if passage.text)
+    summary = replace(summary, model=scored.model, scored=texts, scorer_ms=watch.ms() - began)
+    threshold = pipeline.min_rerank_score
+    if scored.attempt:
+        summary = replace(summary, reason="fallback", detail=scored.failures)
+        threshold = None  # it is one of the pipeline's own model
+    ranked = _rank(head, passages, scored, pipeline)
+    kept = [item for item in ranked if not _below(item.hit, threshold)]
+    tail = _behind(candidates, len(head), threshold, plan)
     if len(kept) == len(ranked):
         return ranked + tail, summary
     return _numbered(kept) + tail, replace(summary, dropped=len(ranked) - len(kept))
 
 
-def _spread(answer: Sequence[Sequence[float]], passages: Sequence[Passage]) -> list[tuple[float, ...]]:
-    """The answer's entries beside the passages that were asked for; nothing beside those without text."""
-    if len(answer) != sum(1 for passage in passages if passage.text):
-        raise ScorerError(f"the scorer gave {len(answer)} scores for {sum(1 for p in passages if p.text)} passages")
-    entries = iter(answer)
-    return [tuple(next(entries)) if passage.text else () for passage in passages]
-
-
-def _pooled(scores: Sequence[float], windows: Windows | None) -> float | None:
-    """One score for a candidate; None if it has no passage or the model gave no finite score."""
-    if not scores:
-        return None
-    score = scores[0] if windows is None else windows.pooled(scores)
-    return score if math.isfinite(score) else None
-
-
 def _rank(
     head: Sequence[Candidate],
     passages: Sequence[Passage],
-    windows: Sequence[tuple[float, ...]],
-    rerank: Sequence[float | None],
+    scored: Scored,
     pipeline: Pipeline,
 ) -> list[_Judged]:
+    rerank = scored.rerank
     terms = fusion.fuse(pipeline.fusion, [candidate.score for candidate in head], rerank)
     ranked = []
     for rank, index in enumerate(fusion.order(terms, rerank), start=1):
@@ -251,7 +232,7 @@ def _rank(
         if rerank[index] is None and passages[index].text:
             flags = (*flags, "no_finite_score")
         score = fusion.head_score(terms[index].total)
-        hit = RankedHit(head[index], rank, score, rerank[index], windows[index], flags)
+        hit = RankedHit(head[index], rank, score, rerank[index], scored.windows[index], flags)
         ranked.append(_Judged(hit, terms[index]))
     return ranked
 
@@ -264,9 +245,12 @@ def _numbered(kept: Sequence[_Judged]) -> list[_Judged]:
     return [replace(item, hit=replace(item.hit, rank=rank)) for rank, item in enumerate(kept, start=1)]
 
 
-def _behind(candidate: Candidate, window: int) -> _Judged:
-    score = fusion.tail_score(candidate.rank, window)
-    return _Judged(RankedHit(candidate, candidate.rank, score, flags=("outside_window",)))
+def _behind(candidates: Sequence[Candidate], first: int, threshold: float | None, plan: PagePlan) -> list[_Judged]:
+    """The candidates behind the rank window. Under a threshold only scored hits are shown."""
+    return [
+        _Judged(RankedHit(hit, hit.rank, fusion.tail_score(hit.rank, plan.rank_window), flags=("outside_window",)))
+        for hit in (candidates[first:] if threshold is None else ())
+    ]
 
 
 def _unranked(candidates: Sequence[Candidate]) -> list[_Judged]:

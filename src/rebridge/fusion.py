@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
@@ -34,6 +34,14 @@ class Fusion:
     first_stage_normaliser: NormaliserName = "min_max"
     rerank_normaliser: NormaliserName = "min_max"
     rrf_k: Annotated[int, Field(ge=1)] = 60
+
+
+#: What of a `Fusion` each method uses.
+USED: Mapping[FusionName, tuple[str, ...]] = {
+    "weighted": ("weight", "first_stage_normaliser", "rerank_normaliser"),
+    "rrf": ("weight", "rrf_k"),
+    "replace": (),
+}
 
 
 @dataclass(frozen=True, slots=True)

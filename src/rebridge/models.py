@@ -112,10 +112,10 @@ class Summary:
 
     Attributes:
         status: ``applied``, ``bypassed`` (untouched) or ``degraded`` (first-stage order after a failure).
-        reason: why the reply was bypassed or degraded, in a word; ``outside_window`` for an applied page that lies
-            wholly behind the rank window; else None.
-        detail: the message behind a degraded reply; it may name paths, and so never goes into the reply.
-        model: the scorer's name; None if no scorer was asked.
+        reason: why the reply was bypassed or degraded, in a word. Of an applied one ``outside_window`` if the page lies
+            wholly behind the rank window, ``fallback`` if another scorer than the pipeline's own answered; else None.
+        detail: what failed, of a degraded reply or a fallback's; it may name paths, and so never goes into the reply.
+        model: the name of the scorer that answered; None if no scorer was asked.
         rank_window: how many candidates could be rescored.
         scored: how many candidates the model scored.
         dropped: how many hits `min_rerank_score` removed from the rank window.

@@ -74,7 +74,7 @@ class PassageTemplate:
 
     def _value(self, source: Mapping[str, Any], name: str) -> str:
         found = _lookup(source, name)
-        text = found if isinstance(found, str) else "\n".join(_texts(found))
+        text = found if isinstance(found, str) else "\n".join(texts_in(found))
         return (_without_markup(text) if self.strip_html else text).strip()
 
 
@@ -122,7 +122,7 @@ def _lookup(value: Any, path: str) -> Any:
     return None
 
 
-def _texts(value: Any) -> list[str]:
+def texts_in(value: Any) -> list[str]:
     """The texts inside a field value: numbers are written out, lists and objects flattened, the rest left out."""
     if isinstance(value, str):
         return [value]
@@ -131,9 +131,9 @@ def _texts(value: Any) -> list[str]:
     if isinstance(value, int | float):
         return [str(value)]
     if isinstance(value, Mapping):
-        return [text for item in value.values() for text in _texts(item)]
+        return [text for item in value.values() for text in texts_in(item)]
     if isinstance(value, Sequence) and not isinstance(value, bytes):
-        return [text for item in value for text in _texts(item)]
+        return [text for item in value for text in texts_in(item)]
     return []
 
 

@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from rebridge.closing import Closing
 from rebridge.config import PipelineConfig
 from rebridge.config_files import load_config
 from rebridge.drivers import run, run_async
 from rebridge.errors import ScorerError
 from rebridge.flow import Outcome, first_stage_flow, rerank_flow
-from rebridge.scorers import open_scorer
+from rebridge.scorers import open_section
+from rebridge.shared_scorers import SharedScorers
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from rebridge.connector import Engine
     from rebridge.flow import Flow
     from rebridge.pipeline import Pipeline
     from rebridge.scorers import Scorer
 
 
-class Searcher:
+class Searcher(Closing):
     """An engine, a pipeline and a scorer. Threads and tasks may share it.
 
     Args:
@@ -33,6 +34,7 @@ class Searcher:
         engine: where they go.
         scorer: what scores; None for a searcher that only asks the first stage.
         query_fields: fields and weights that plain words are searched in.
+        fallbacks: what scores where ``scorer`` fails, in the order of the pipeline's.
 
     `close` ends the engine, and the scorer too if `open` made it.
     """
@@ -43,11 +45,13 @@ class Searcher:
         engine: Engine[Any, Any],
         scorer: Scorer | None,
         query_fields: Mapping[str, float],
+        fallbacks: Sequence[Scorer] = (),
     ) -> None:
-        self.pipeline = pipeline
+        self.pipeline = replace(pipeline, fallbacks=pipeline.fallbacks[: len(fallbacks)])
         self.engine = engine
         self.scorer = scorer
         self.query_fields = query_fields
+        self.fallbacks = tuple(fallbacks)
         self._owned = ExitStack()
         self._owned.callback(engine.close)
 
@@ -68,8 +72,8 @@ class Searcher:
             index: name of the index.
             config: its pipeline; read from ``configs/INDEX.yaml`` if None.
             configs: another folder to read it from.
-            scorer: a scorer that is open already, to share one model among several indices; the pipeline's own is
-                loaded if None.
+            scorer: a scorer that is open already, to share one model among several indices, instead of the pipeline's
+                own and its fallbacks. If None its own is loaded, and fallbacks when they are needed.
             rerank: load the model; without it `search` needs ``rerank=False``.
             create: make the index if the engine does not have it.
 
@@ -81,10 +85,13 @@ class Searcher:
         config = config or load_config(index, configs)
         pipeline = config.pipeline(index)
         engine = pipeline.connector.open(config.connector_settings(index), create=create)
-        searcher = cls(pipeline, engine, scorer, config.query_fields)
+        shared = SharedScorers(scorer)
+        fallbacks = shared.chain(config.scorer, config.fallbacks)[1:]
+        searcher = cls(pipeline, engine, scorer, config.query_fields, fallbacks)
+        searcher._owned.callback(shared.close)
         if rerank and scorer is None:
             try:
-                searcher.scorer = open_scorer(config.scorer.model, **config.scorer.options())
+                searcher.scorer = open_section(config.scorer)
             except BaseException:
                 searcher.close()
                 raise
@@ -119,7 +126,7 @@ class Searcher:
 
     def send(self, request: Any, *, rerank: bool = True) -> Outcome[Any]:
         """Answer a request in the engine's own format."""
-        return run(self._flow(request, rerank=rerank), self.engine.search, self._scorer(rerank=rerank))
+        return run(self._flow(request, rerank=rerank), self.engine.search, self._scorers(rerank=rerank))
 
     async def send_async(self, request: Any, *, rerank: bool = True) -> Outcome[Any]:
         """As `send`, without blocking the event loop."""
@@ -127,24 +134,18 @@ class Searcher:
         async def fetch(native: Any) -> Any:
             return await asyncio.to_thread(self.engine.search, native)
 
-        return await run_async(self._flow(request, rerank=rerank), fetch, self._scorer(rerank=rerank))
+        return await run_async(self._flow(request, rerank=rerank), fetch, self._scorers(rerank=rerank))
 
     def close(self) -> None:
         """Free what was opened. Calling it twice is allowed."""
         self._owned.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def _flow(self, request: Any, *, rerank: bool) -> Flow[Any]:
         return (rerank_flow if rerank else first_stage_flow)(request, self.pipeline, time.monotonic)
 
-    def _scorer(self, *, rerank: bool) -> Scorer | None:
-        if rerank and self.scorer is None:
+    def _scorers(self, *, rerank: bool) -> tuple[Scorer, ...]:
+        if self.scorer is not None:
+            return (self.scorer, *self.fallbacks)
+        if rerank:
             raise ScorerError("this searcher was opened without a model: open it with rerank=True")
-        return self.scorer
+        return ()

@@ -11,7 +11,7 @@ from typing import Any
 
 from rebridge.config import ScorerSection
 from rebridge.errors import ScorerError
-from rebridge.scorers import open_scorer
+from rebridge.scorers import open_section
 from rebridge.scorers.base import Scorer
 from rebridge.steps import Windows
 
@@ -19,6 +19,7 @@ from rebridge.steps import Windows
 RETRY_AFTER = 30.0
 
 Answer = list[tuple[float, ...]]
+Opener = Callable[[ScorerSection], Scorer]
 
 _log = logging.getLogger("rebridge")
 
@@ -28,10 +29,12 @@ class SharedScorers:
 
     Args:
         given: scores for all pipelines instead, and is not closed here.
+        opener: opens the scorer of a section; None for `rebridge.scorers.open_section`.
     """
 
-    def __init__(self, given: Scorer | None = None) -> None:
+    def __init__(self, given: Scorer | None = None, opener: Opener | None = None) -> None:
         self._given = given
+        self._opener = opener or open_section
         self._models: list[tuple[ScorerSection, LazyScorer]] = []
 
     def get(self, section: ScorerSection) -> Scorer:
@@ -41,9 +44,13 @@ class SharedScorers:
         for known, model in self._models:
             if known == section:
                 return model
-        model = LazyScorer(section.model, lambda: open_scorer(section.model, **section.options()))
+        model = LazyScorer(section.name, lambda: self._opener(section))
         self._models.append((section, model))
         return model
+
+    def chain(self, section: ScorerSection, fallbacks: Sequence[ScorerSection]) -> tuple[Scorer, ...]:
+        """A pipeline's scorer and its fallbacks; a scorer that is given for all pipelines has none."""
+        return (self.get(section), *(self.get(fallback) for fallback in fallbacks if self._given is None))
 
     def load(self) -> None:
         """Load every model now.
@@ -90,10 +97,17 @@ class LazyScorer(Scorer):
         self, query: str, passages: Sequence[str], *, windows: Windows | None = None, deadline: float | None = None
     ) -> Future[Answer]:
         """See `Scorer.submit`; what fails to open fails here as a `ScorerError` of the future."""
+        return self._ask(lambda scorer: scorer.submit(query, passages, windows=windows, deadline=deadline))
+
+    def submit_layers(self, query: str, passages: Sequence[str]) -> Future[Answer]:
+        """See `Scorer.submit_layers`."""
+        return self._ask(lambda scorer: scorer.submit_layers(query, passages))
+
+    def _ask(self, submit: Callable[[Scorer], Future[Answer]]) -> Future[Answer]:
         opening = self._opened()
 
         def ask() -> Future[Answer]:
-            return opening.result().submit(query, passages, windows=windows, deadline=deadline)
+            return submit(opening.result())
 
         return ask() if opening.done() and not opening.exception() else _after(opening, ask)
 

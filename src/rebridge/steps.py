@@ -64,12 +64,14 @@ class Score:
         passages: non-empty texts.
         windows: how to cut long passages; None to let the model truncate them.
         deadline: `time.monotonic` value after which nobody waits for the answer; None for no limit.
+        attempt: which scorer to ask: 0 for the pipeline's own, then its fallbacks.
     """
 
     query: str
     passages: tuple[str, ...]
     windows: Windows | None = None
     deadline: float | None = None
+    attempt: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,8 @@ class Scores:
     """Score for several searches at once. The answer is a list with one entry per search: its scores, or what failed.
 
     Attributes:
-        asks: what each search asks for, and the scorer that is to answer.
+        asks: what each search asks for, and the scorers of its pipeline as drivers take them: that of the ask's
+            ``attempt`` is to answer.
     """
 
     asks: tuple[tuple[Score, Any], ...]

@@ -89,11 +89,18 @@ def valid_keys(schema: Mapping[str, Any], location: Sequence[str | int]) -> list
     """The keys that a JSON Schema allows at a location; empty if it does not say."""
     node: Mapping[str, Any] = schema
     for step in location:
-        found = [part["properties"][step] for part in _parts(schema, node) if step in part.get("properties", {})]
+        found = [child for part in _parts(schema, node) if (child := _child(part, step)) is not None]
         if not found:
             return []
         node = found[0]
     return [key for part in _parts(schema, node) for key in part.get("properties", {})]
+
+
+def _child(part: Mapping[str, Any], step: str | int) -> Mapping[str, Any] | None:
+    """What a schema says of a key, an item of a list, or any key of a free mapping; None if nothing."""
+    free = part.get("additionalProperties")
+    found = part.get("items") if isinstance(step, int) else part.get("properties", {}).get(step, free)
+    return found if isinstance(found, Mapping) else None
 
 
 def _parts(schema: Mapping[str, Any], node: Mapping[str, Any]) -> list[Mapping[str, Any]]:

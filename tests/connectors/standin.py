@@ -57,7 +57,7 @@ def serving(standin: StandIn) -> Iterator[StandIn]:
                 self.end_headers()
                 self.wfile.write(text.encode())
 
-        do_GET = do_POST = do_PUT = do_HEAD = answer  # noqa: N815 - the base class's names
+        do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = answer  # noqa: N815 - the base class's names
 
         def log_message(self, *_: Any) -> None:
             """Nothing goes to the terminal."""

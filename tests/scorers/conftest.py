@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -272,3 +273,12 @@ def open_tiny() -> Iterator[Callable[..., Any]]:
     yield open_it
     for scorer in opened:
         scorer.close()
+
+
+@pytest.fixture
+def ask() -> Iterator[Callable[..., Any]]:
+    """Opens remote scorers of peers, and closes them."""
+    from rebridge.scorers.remote import RemoteScorer
+
+    with ExitStack() as owned:
+        yield lambda peer, **options: owned.enter_context(RemoteScorer(peer.url, dialect=peer.dialect, **options))

@@ -375,3 +375,27 @@ def test_passages_in_flight_are_run_once(make: Callable[..., tuple[LocalScorer[A
     first.result(WAIT)
     run = [length for batch in family.batches for length in batch if length == len(passages[0])]
     assert len(run) == len(passages)
+
+
+def test_a_batch_that_takes_long_can_be_seen(make: Callable[..., Any]) -> None:
+    """Since when the model has been at a batch is known as long as it is; an idle one is at none."""
+    scorer, family = make(10)
+    assert scorer.busy_since() is None
+    before = time.monotonic()
+    future = busy(scorer, family)
+    assert before <= scorer.busy_since() <= time.monotonic()
+    family.gate.set()
+    future.result(WAIT)
+    scorer.close()  # waits for the end of the batch
+    assert scorer.busy_since() is None
+
+
+def test_what_was_done_is_counted(make: Callable[..., Any]) -> None:
+    """How full batches are, and how many passages had been seen before, can be told at any time."""
+    scorer, family = make(10)
+    family.store = Kept()
+    scorer.submit("q", ["aaaa", "bbb"]).result(WAIT)
+    assert (scorer.counts().batches, scorer.counts().inputs) == (1, 2)
+    assert (scorer.counts().tokens, scorer.counts().room, scorer.counts().kept) == (7, 10, 0)
+    scorer.submit("q", ["bbb", "aaaa"]).result(WAIT)
+    assert (scorer.counts().batches, scorer.counts().kept) == (1, 2)

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import os
 import platform
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from rebridge.cli.options import Configs
 from rebridge.cli.output import PARTLY, console, print_json
 
+if TYPE_CHECKING:
+    from rebridge.config import ScorerSection
+
 _MARKS = {"ok": "[green]ok[/]", "note": "[yellow]note[/]", "problem": "[red]problem[/]"}
 _PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "huggingface-hub", "pydantic-settings")
 # Options of a scorer that say where its files are.
 _SOURCES = ("revision", "cache_dir", "token")
+# How long a remote scorer may take for one short passage, seconds.
+_PATIENCE_S = 10.0
 _CPU_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "amx_int8")
 
 
@@ -130,17 +136,33 @@ def _pipeline(index: str, folder: Path | None) -> Finding:
     from rebridge.cli.probing import probe
     from rebridge.config_files import load_config
     from rebridge.errors import RebridgeError
-    from rebridge.scorers.hub import locate
 
     topic = f"pipeline {index}"
     try:
         config = load_config(index, folder)
         found = probe(index, config)
-        wanted = {name: value for name, value in config.scorer.options().items() if name in _SOURCES}
-        locate(config.scorer.model, **{**wanted, "local_files_only": True})
+        for section in (config.scorer, *config.fallbacks):
+            _scores(section)
     except RebridgeError as error:
         return Finding(topic, "problem", str(error))
     problems = found.problems + [f"{key} {problem}" for key, problem in found.misfits]
     if problems:
         return Finding(topic, "problem", f"{found.facts.product}: {' '.join(problems)}")
     return Finding(topic, "ok", f"{found.documents:,} documents in {found.facts.product}")
+
+
+def _scores(section: ScorerSection) -> None:
+    """Look whether a model is here, or have a remote scorer score one passage.
+
+    Raises:
+        ScorerError: if it is not, or cannot.
+    """
+    from rebridge.scorers import open_section
+    from rebridge.scorers.hub import locate
+
+    if section.kind == "local":
+        wanted = {name: value for name, value in section.options().items() if name in _SOURCES}
+        locate(section.model, **{**wanted, "local_files_only": True})
+    else:
+        with open_section(section) as scorer:
+            scorer.submit("test", ["test"], deadline=time.monotonic() + _PATIENCE_S).result()

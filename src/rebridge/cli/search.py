@@ -160,7 +160,8 @@ def describe(summary: Any) -> str:
         return f"not reranked ({summary.reason}); {timings}"
     if not summary.scored:
         return f"nothing to rerank ({summary.reason or 'no hits'}); {timings}"
-    return f"reranked {summary.scored} of a window of {summary.rank_window} with {summary.model}; {timings}"
+    text = f"reranked {summary.scored} of a window of {summary.rank_window} with {summary.model}"
+    return f"{text}{f', a fallback ({summary.detail})' if summary.reason == 'fallback' else ''}; {timings}"
 
 
 def title(searcher: Searcher, hit: RankedHit) -> str:

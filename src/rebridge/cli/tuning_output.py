@@ -64,10 +64,11 @@ def finish(job: Job, report: Report, text: str, out: Path) -> bool:
 
 def _show_settings(job: Job, report: Report) -> None:
     from rich.table import Table
+    from rich.text import Text
 
     found = report.tuning
     several = len({tried.setting.passage for tried in found.tried}) > 1
-    table = Table(title=_title(report), title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table = Table(title=Text(_title(report)), title_justify="left", box=None, pad_edge=False, header_style="bold")
     for name in ("rank window", report.measure.name, "gain"):
         table.add_column(name, justify="right", no_wrap=True)
     for name in ("fusion", *(["passage"] if several else []), ""):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from rebridge.errors import ScorerError
@@ -18,6 +19,25 @@ if TYPE_CHECKING:
     from rebridge.steps import Windows
 
 Activation = Literal["identity", "sigmoid"]
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a model has done so far.
+
+    Attributes:
+        batches: batches that went through it.
+        inputs: inputs in them: pairs, passages or queries.
+        tokens: tokens of these inputs.
+        room: tokens that the batches could have held; ``tokens`` / ``room`` is how full they were.
+        kept: passages that were not computed, because their embeddings had been kept.
+    """
+
+    batches: int = 0
+    inputs: int = 0
+    tokens: int = 0
+    room: int = 0
+    kept: int = 0
 
 
 def activate(raw: float, activation: Activation) -> float:
@@ -135,6 +155,21 @@ class Scorer(ABC):
         if odd:
             raise ScorerError(f"{self.name} gave no finite score for the passages {odd[:10]}")
         return rows
+
+    def memory_bytes(self) -> int:
+        """Bytes of the weights that this process holds for it; 0 if it cannot tell."""
+        return 0
+
+    def counts(self) -> Counts:
+        """What the model has done so far; all 0 if it cannot tell."""
+        return Counts()
+
+    def busy_since(self) -> float | None:
+        """`time.monotonic` value since which the model has been at the same batch; None if it is at none.
+
+        A model that is stuck in a batch answers nobody any more.
+        """
+        return None
 
     def close(self) -> None:  # noqa: B027 - most scorers hold nothing
         """Free what the scorer holds. Calling it twice is allowed."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import atexit
 import logging
 import threading
+import time
 import weakref
 from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic
 
 from rebridge.errors import ScorerError
+from rebridge.scorers.base import Counts
 from rebridge.scorers.budget import Budget
 from rebridge.scorers.family import Family, Output
 from rebridge.scorers.jobs import Batch, Input, Job
@@ -35,6 +37,10 @@ class Worker(Generic[Output]):
 
     Args:
         token_budget: most tokens in a batch, padding included.
+
+    Attributes:
+        counts: what went through the model so far; only the thread changes it.
+        busy_since: `time.monotonic` value at which the batch began that is being prepared or computed.
     """
 
     def __init__(self, token_budget: int) -> None:
@@ -43,6 +49,8 @@ class Worker(Generic[Output]):
         self._wake = threading.Condition()
         self._closed = False
         self._thread: threading.Thread | None = None
+        self.busy_since: float | None = None
+        self.counts = Counts()
 
     def submit(self, job: Job[Output]) -> None:
         """Queue a job; the thread is started with the first one."""
@@ -84,9 +92,11 @@ class Worker(Generic[Output]):
         jobs = self._wait()
         for job in jobs:
             job.expired()
+        self.busy_since = time.monotonic()
         batch = self._fill([job for job in jobs if not job.settled])
         if batch.inputs:
             self._compute(batch)
+        self.busy_since = None
         with self._wake:
             self._jobs = deque(job for job in self._jobs if not job.settled)
         return bool(jobs)
@@ -105,12 +115,19 @@ class Worker(Generic[Output]):
             if not batch.fits(batch.width):
                 break
             with _failing([job]):
+                before = job.kept
                 job.prepare()
+                self.counts.kept += job.kept - before
                 job.take(batch)
                 job.finish_if_done()
         return batch
 
     def _compute(self, batch: Batch[Output]) -> None:
+        counts, tokens = self.counts, sum(item.length for item in batch.inputs)
+        counts.batches += 1
+        counts.inputs += len(batch.inputs)
+        counts.tokens += tokens
+        counts.room += max(batch.budget, tokens)  # a single input may be longer than the budget
         with _failing(batch.jobs):
             outputs = self._forward(batch.jobs[0].family, batch.inputs)
             for job, item, output in zip(batch.jobs, batch.inputs, outputs, strict=True):

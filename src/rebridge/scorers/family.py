@@ -30,6 +30,12 @@ class Family(ABC, Generic[Output]):
     layers: int = 1
     store: EmbeddingStore[Output] | None = None
 
+    def memory_bytes(self) -> int:
+        """Bytes of the model's weights."""
+        from rebridge.scorers.torch_model import TorchModel
+
+        return sum(part.memory_bytes() for part in vars(self).values() if isinstance(part, TorchModel))
+
     @abstractmethod
     def cut(self, passage: str, windows: Windows) -> list[str]:
         """Cut a passage into at least one window of at most ``windows.size`` tokens."""

@@ -88,6 +88,7 @@ class Job(Generic[Output]):
         self._every_layer = every_layer
         self._settling = threading.Lock()
         self.settled = False
+        self.kept = 0  # windows whose output was in the store
 
         self._next = 0  # first passage that is not tokenised yet
         self._counts: list[int] = []  # windows of each tokenised passage
@@ -215,6 +216,7 @@ class Job(Generic[Output]):
             if output is None:
                 missing.append((row, text, key))
             else:
+                self.kept += 1
                 self._score(row, output)
         encoded = self.family.encode(self._query, [text for _, text, _ in missing])
         pairs = zip(missing, encoded, strict=True)
@@ -225,6 +227,7 @@ class Job(Generic[Output]):
         output = self.family.store.get(item.key) if self.family.store is not None and item.key is not None else None
         if output is None:
             return False
+        self.kept += 1
         self._score(item.row, output)
         return True
 

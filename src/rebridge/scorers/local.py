@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import weakref
+from dataclasses import replace
 from typing import TYPE_CHECKING, Generic
 
 from rebridge.errors import ScorerError
-from rebridge.scorers.base import Scorer, checked_passages
+from rebridge.scorers.base import Counts, Scorer, checked_passages
 from rebridge.scorers.batching import Worker
 from rebridge.scorers.family import Family, Output
 from rebridge.scorers.jobs import Job
@@ -70,6 +71,18 @@ class LocalScorer(Scorer, Generic[Output]):
         else:
             self._worker.submit(job)
         return job.future
+
+    def memory_bytes(self) -> int:
+        """Bytes of the model's weights."""
+        return self.family.memory_bytes()
+
+    def counts(self) -> Counts:
+        """What went through the model so far."""
+        return replace(self._worker.counts)
+
+    def busy_since(self) -> float | None:
+        """When the batch began that is being prepared or computed."""
+        return self._worker.busy_since
 
     def close(self) -> None:
         """End the model's thread; jobs that are not done fail."""

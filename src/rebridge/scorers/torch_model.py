@@ -78,6 +78,11 @@ class TorchModel:
         self._model = model
         self._device = device
 
+    def memory_bytes(self) -> int:
+        """Bytes of the weights, each counted once."""
+        held = [*self._model.parameters(), *self._model.buffers()]
+        return sum({weight.data_ptr(): weight.nbytes for weight in held}.values())
+
     def run(self, batch: Sequence[Tokens], head: Callable[[Any, torch.Tensor], torch.Tensor]) -> torch.Tensor:
         """Run a padded batch, and give what ``head`` makes of the model's output and the attention mask.
 
