@@ -1,7 +1,8 @@
-"""What the bench scripts share: where they ran, collections in BEIR layout, and how they print."""
+"""What the bench scripts share: where they ran, collections in BEIR layout, engines, and how they print."""
 
 from __future__ import annotations
 
+import argparse
 import csv
 import json
 import os
@@ -11,9 +12,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rebridge.connector import Engine
 
 PACKAGES = ("rebridge", "torch", "transformers", "tantivy")
+#: The collections that tables show.
+SIX = ("scifact", "chorus_electronics", "aws_docs", "cranfield", "vaswani_npl", "cacm")
+EMBEDDED = "tantivy"
+BATCH = 1000
 
 
 def machine() -> dict[str, Any]:
@@ -84,13 +92,54 @@ def collections(data: Path | None, names: Sequence[str]) -> list[Collection]:
     return [found[name] for name in names or found]
 
 
-def report(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
-    """Print rows: one JSON object with machine and versions, or a Markdown table."""
+def add_engines(parser: argparse.ArgumentParser) -> None:
+    """The option ``--engines``."""
+
+    def engine(text: str) -> str:
+        if text != EMBEDDED and "=" not in text:
+            raise argparse.ArgumentTypeError(f"takes {EMBEDDED} or NAME=URL, not {text}")
+        return text
+
+    what = "running engines, tantivy for the embedded one (default: the embedded one)"
+    parser.add_argument("--engines", nargs="+", metavar="NAME=URL", type=engine, default=[EMBEDDED], help=what)
+
+
+def connector(engine: str, name: str, folder: Path, analyzer: str | None = None) -> dict[str, Any]:
+    """The connector section of a collection's index; the embedded engine keeps its own in the folder."""
+    kind, _, url = engine.partition("=")
+    section: dict[str, Any] = {"name": kind, "fields": {"title": "text", "text": "text"}}
+    if kind == EMBEDDED:
+        return {**section, "path": str(folder / "index")}
+    chosen = {"analyzer": analyzer} if analyzer else {}
+    return {**section, **chosen, "url" if kind == "solr" else "hosts": url, "index": index_name(name)}
+
+
+def index_name(name: str) -> str:
+    """What a collection's index is called in every engine."""
+    return f"rebridge_bench_{name}"
+
+
+def filled(engine: Engine[Any, Any], collection: Collection) -> int:
+    """Put the documents into the index, unless they are there; returns how many there are."""
+    documents = list(collection.documents())
+    if engine.count() != len(documents):
+        for start in range(0, len(documents), BATCH):
+            engine.add(documents[start : start + BATCH])
+    return engine.count()
+
+
+def report(rows: Sequence[Mapping[str, Any]], *, as_json: bool, more: Mapping[str, Any] | None = None) -> None:
+    """Print rows: one JSON object with machine and versions (and what else is given), or a Markdown table."""
     if as_json:
-        json.dump({"machine": machine(), "rows": list(rows)}, sys.stdout, indent=2)
+        json.dump({"machine": machine(), **(more or {}), "rows": list(rows)}, sys.stdout, indent=2)
         print()
         return
     print(" ".join(f"{key}={value}" for key, value in machine().items()) + "\n")
+    table(rows)
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print a Markdown table."""
     names = list(rows[0])
     print("| " + " | ".join(names) + " |\n|" + "---|" * len(names))
     for row in rows:

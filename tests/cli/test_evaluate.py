@@ -12,7 +12,6 @@ import subprocess
 import sys
 import time
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,76 +20,15 @@ import pytest
 pytest.importorskip("tantivy", reason="the commands use the embedded engine: pip install 'rebridge[embedded]'")
 pytest.importorskip("ir_measures", reason="evaluation needs the extra: pip install 'rebridge[eval]'")
 
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 
 from rebridge.cli import app, topic_options
-from rebridge.errors import ConfigError, MissingExtra, RebridgeError, ScorerError
-from rebridge.evaluation import models, saving, session
-from rebridge.evaluation.fingerprints import Fingerprint
+from rebridge.errors import ScorerError
+from rebridge.evaluation import saving, session
 from rebridge.evaluation.runs import read_manifest, read_run
 from rebridge.testing import FakeScorer
 
-WORDS = ("red", "blue", "green", "old", "new", "wet")
-
-
-def favourites(query: str, passage: str) -> float:
-    """Scores that agree with the judgements more than the first stage does."""
-    return float(passage.count("new")) + len(query) / 100
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a pipeline, its index, and judged queries in BEIR layout."""
-    for name in ("HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
-        monkeypatch.setenv(name, str(tmp_path / name.lower()))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.chdir(tmp_path)
-    documents = [
-        {"_id": f"d{number}", "title": f"Shoe {number}", "text": f"{WORDS[number % 6]} shoe " + "shoe " * (number % 4)}
-        for number in range(30)
-    ]
-    (tmp_path / "docs.jsonl").write_text("".join(json.dumps(document) + "\n" for document in documents))
-    data = tmp_path / "data"
-    (data / "qrels").mkdir(parents=True)
-    queries = [{"_id": f"q{number}", "text": f"{word} shoe"} for number, word in enumerate(WORDS)]
-    (data / "queries.jsonl").write_text("".join(json.dumps(query) + "\n" for query in queries))
-    judged = [f"q{number}\td{4 + 6 * place}\t1" for number in range(6) for place in range(3)]
-    (data / "qrels" / "test.tsv").write_text("\n".join(["query-id\tcorpus-id\tscore", *judged, "q1\tghost\t1", ""]))
-    assert CliRunner().invoke(app, ["index", "docs", "docs.jsonl"]).exit_code == 0
-    return tmp_path
-
-
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> FakeScorer:
-    """All models are this one."""
-    scorer = FakeScorer(favourites)
-    monkeypatch.setattr(models, "open_scorer", lambda *_, **__: scorer)
-
-    def plain(section: Any) -> Fingerprint:
-        return Fingerprint(section.model, "abc", "123", section.model)
-
-    monkeypatch.setattr(session, "Bench", partial(session.Bench, identify=plain))
-    return scorer
-
-
-def evaluate(*arguments: str, code: int = 0) -> Result:
-    """Run a command, with errors turned into exit codes as `main` does."""
-    done = CliRunner().invoke(app, ["eval", *arguments])
-    if isinstance(done.exception, (ConfigError, MissingExtra)):
-        assert code == 2, done.exception
-    elif isinstance(done.exception, RebridgeError):
-        assert code == 1, done.exception
-    else:
-        assert done.exit_code == code, done.output
-    return done
-
-
-def figures(*arguments: str, code: int = 0) -> dict[str, Any]:
-    """What --format json prints."""
-    shown = evaluate("docs", "--data", "data", "--timed", "0", *arguments, "--format", "json", code=code)
-    found: dict[str, Any] = json.loads(shown.stdout)
-    return found
+from .evaluating import WORDS, evaluate, figures
 
 
 @pytest.mark.usefixtures("home", "fake")
@@ -220,46 +158,6 @@ class TestTheCommand:
         assert (home / "out" / "first-stage.run").exists()
         assert not (home / "out" / "first-stage.run.manifest.json").exists()
 
-    def test_compare(self, home: Path) -> None:
-        """Saved runs are compared later: the same figures, by the judgements that the manifest names."""
-        now = figures("--out", "out", "--measure", "nDCG@10")
-        done = evaluate("compare", "out/first-stage.run", "out/fused.run", "--measure", "nDCG@10", "--format", "json")
-        _, fused = json.loads(done.stdout)["variants"]
-        told = {**now["variants"][2]["comparison"], "variant": "out/fused.run", "baseline": "out/first-stage.run"}
-        assert fused["comparison"] | {"p_adjusted": 0} == told | {"p_adjusted": 0}
-        assert fused["comparison"]["p_adjusted"] == fused["comparison"]["p"]  # one comparison, not two
-        (home / "out" / "first-stage.run.manifest.json").unlink()
-        done = evaluate("compare", "out/first-stage.run", "out/fused.run", code=2)
-        assert "give --data" in str(done.exception)
-        assert evaluate("compare", "out/first-stage.run", "out/fused.run", "--data", "data").exit_code == 0
-
-    def test_compare_needs_two_runs(self) -> None:
-        """One run is no comparison; a file that is not there is named."""
-        figures("--out", "out")
-        assert "two different runs" in evaluate("compare", "out/fused.run", "out/fused.run", code=2).output
-        done = evaluate("compare", "out/fused.run", "out/none.run", code=2)
-        assert "none.run" in str(done.exception)
-
-    def test_saved_run(self) -> None:
-        """A saved run and its documents take the engine's place, with the same figures."""
-        from_engine = figures("--out", "out")
-        arguments = ("--run", "out/first-stage.run", "--documents", "docs.jsonl")
-        saved = figures(*arguments)
-        assert [each["means"] for each in saved["variants"]] == [each["means"] for each in from_engine["variants"]]
-        evaluate("docs", "--data", "data", "--run", "out/first-stage.run", code=2)
-
-    def test_times_of_a_saved_run(self) -> None:
-        """A saved run has no engine, so only the model's times are shown."""
-        figures("--out", "out")
-        arguments = ("--run", "out/first-stage.run", "--documents", "docs.jsonl", "--timed", "2")
-        times = [each["latency_ms"] for each in figures(*arguments)["variants"]]
-        assert times[0] == {"engine": {}, "scorer": {}, "total": {}}
-        assert [sorted(part for part in of if of[part]) for of in times[1:]] == [["scorer"]] * 2
-        shown = evaluate("docs", "--data", "data", *arguments, "--format", "markdown").stdout
-        assert "no scores or embeddings cached: model**" in shown
-        engine = evaluate("docs", "--data", "data", "--timed", "2", "--format", "markdown").stdout
-        assert "no scores or embeddings cached: engine / model / total**" in engine
-
     def test_report(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """--report writes a page too; where its libraries are missing, that is said before the work."""
         pytest.importorskip("matplotlib", reason="needs the extra: pip install 'rebridge[eval]'")
@@ -273,10 +171,14 @@ class TestTheCommand:
         done = evaluate("docs", "--data", "data", "--report", "y.html", code=2)
         assert "rebridge[eval]" in str(done.exception)
 
-    def test_degraded(self, fake: FakeScorer) -> None:
-        """A model that fails makes variants invalid: exit code 3, how many queries, and why."""
+    def test_degraded(self, home: Path, fake: FakeScorer) -> None:
+        """A model that fails makes variants invalid: exit code 3, how many queries, and why; all is written still."""
         fake._error = ScorerError("down")
-        shown = evaluate("docs", "--data", "data", "--timed", "0", code=3)
+        shown = evaluate("docs", "--data", "data", "--timed", "0", "--out", "out", "--report", "x.html", code=3)
+        manifest = read_manifest(home / "out" / "fused.run")
+        assert manifest is not None
+        assert manifest.not_applied == {"degraded: scorer_failed": 6}
+        assert "scorer_failed" in (home / "x.html").read_text()
         assert "fused (INVALID)" in shown.stdout
         assert "INVALID: fused: answered in first-stage order: 6 queries degraded: scorer_failed" in shown.stderr
 
@@ -307,14 +209,17 @@ class TestTheCommand:
             (["--ir-dataset", "beir/scifact"], "--data or --ir-dataset"),
             (["--split", "dev"], "qrels/dev.tsv"),
             (["--report", "nowhere/x.html"], "no folder nowhere"),
+            (["--report", "data"], "data is a folder"),
+            (["--out", "docs.jsonl"], "docs.jsonl is a file"),
             (["--depth", "0"], "--depth"),
             (["--format", "xml"], "--format"),
         ],
     )
-    def test_mistakes(self, arguments: list[str], message: str) -> None:
+    def test_mistakes(self, fake: FakeScorer, arguments: list[str], message: str) -> None:
         """Every mistake has exit code 2 and a message that names it, before anything is asked."""
         done = evaluate("docs", "--data", "data", *arguments, code=2)
         assert message in f"{done.exception} {done.output}"
+        assert not fake.calls
 
     def test_missing_judgements_and_index(self, home: Path) -> None:
         """Without judged queries the error says what to give; without an index, how to make one."""

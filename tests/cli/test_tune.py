@@ -74,7 +74,7 @@ class Model:
 def model(monkeypatch: pytest.MonkeyPatch) -> Model:
     """What every pipeline is scored by."""
     scores = Model()
-    monkeypatch.setattr(models, "open_scorer", lambda *_, **__: FakeScorer(scores))
+    monkeypatch.setattr(models, "open_section", lambda *_, **__: FakeScorer(scores))
 
     def plain(section: Any) -> Fingerprint:
         return Fingerprint(section.model, "abc", "123", section.model)
@@ -118,6 +118,14 @@ def test_deadline_in_the_table(home: Path) -> None:
     options = ("--windows", "10", "--methods", "replace", "--timed", "1", "--latency-budget-ms")
     assert "within 30000 ms, the pipeline's deadline_ms" in tune(*options, "40000").stdout
     assert "within 20000 ms  " in tune(*options, "20000").stdout
+
+
+@pytest.mark.usefixtures("model")
+def test_odd_names_of_folders(home: Path) -> None:
+    """A folder's name is shown as it is, also with what could be taken for markup."""
+    (home / "data").rename(home / "[red]data")
+    done = CliRunner().invoke(app, ["tune", "docs", "--data", "[red]data", "--timed", "0", "--methods", "replace"])
+    assert "[red]data: means over 12 queries" in done.stdout
 
 
 @pytest.mark.usefixtures("home", "model")

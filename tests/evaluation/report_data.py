@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 from rebridge.config import PipelineConfig
 from rebridge.evaluation.comparing import Comparison
@@ -58,4 +59,31 @@ def complete() -> ReportData:
         ),
         scores=(ScoreSample("tiny-model", (1.0, 2.0, 3.0), (-1.0, 0.0, 1.0, 1.5)),),
         warnings=("w0.6 n100 was degraded.",),
+    )
+
+
+def collections() -> list[ReportData]:
+    """Two collections behind two engines: the first stage, the model alone, and both fused."""
+    return [
+        _behind(name, engine, p)
+        for (name, engine), p in zip(
+            product(("books", "toys"), ("Engine 1", HOSTILE)), (0.0002, 0.02, 0.03, 0.5), strict=True
+        )
+    ]
+
+
+def _behind(name: str, engine: str, p: float) -> ReportData:
+    data = complete()
+    variants = (data.variants[0], variant("rerank", 100, 1.0), variant("fused", 100, 0.6))
+    values = (("first stage", 0.0, 5.0), ("rerank", 0.05, 40.0), ("fused", 0.2, 41.0))
+    return replace(
+        data,
+        title=f"{name}, {engine}",
+        topics=replace(data.topics, name=name),
+        subject="fused",
+        variants=variants,
+        results=tuple(result(*each) for each in values),
+        comparisons=(replace(data.comparisons[0], variant="fused", mean=0.535, baseline_mean=0.475, p=p),),
+        manifest={"first_stage": {"product": engine, "documents": 1234}},
+        warnings=(),
     )

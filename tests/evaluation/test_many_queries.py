@@ -50,7 +50,10 @@ def resident() -> int:
 @pytest.mark.slow
 @pytest.mark.skipif(not STATM.exists(), reason="reads the memory in use from Linux's /proc")
 def test_ten_thousand_queries(tmp_path: Path) -> None:
-    """Ten thousand queries with a window of a hundred hits: what stays in memory are the measures' values."""
+    """Ten thousand queries with a window of a hundred hits: what stays in memory are the measures' values.
+
+    Progress is true: it counts query by query, up to the number of searches that was named at the beginning.
+    """
     topics = Topics(
         {f"q{number}": f"{number} words" for number in range(QUERIES)},
         {f"q{number}": {f"{number}-{number % HITS}": 1} for number in range(QUERIES)},
@@ -60,9 +63,13 @@ def test_ten_thousand_queries(tmp_path: Path) -> None:
     measures = parse_measures(["nDCG@10", "RR@10", "Recall@window"])
     first_stage, _, fused = variants(config(rank_window=HITS), "many", {})
     seen: dict[int, int] = {}
+    totals = {"queries": 2 * QUERIES, "timed searches": 2 * 11}
+    told = dict.fromkeys(totals, 0)
 
-    def look(_what: str, done: int, total: int) -> None:
-        assert total in (2 * QUERIES, 2 * 11)
+    def look(what: str, done: int, total: int) -> None:
+        assert total == totals[what]
+        assert 0 <= done - told[what] <= 2
+        told[what] = done
         if done % 1000 == 0:
             seen.setdefault(done, resident())
 
@@ -72,6 +79,7 @@ def test_ten_thousand_queries(tmp_path: Path) -> None:
         results = evaluate_variants(runs, topics, where, measures=measures, timed=10, on_progress=look)
         write_run(tmp_path / "x.run", Journal(database).answers(runs[1].key, topics.queries), "x")
     end = resident()
+    assert told == totals
     # All answers together would be some 400 MB.
     assert seen[2 * QUERIES] - seen[1000] < SLACK
     assert end - seen[1000] < len(results) * QUERIES * len(measures) * VALUE + SLACK

@@ -175,6 +175,7 @@ def test_order_and_laziness() -> None:
         ("recall@100", "R@100", 100),
         (" precision @ 5 ", "P@5", 5),
         ("p(rel=2)@7", "P(rel=2)@7", 7),
+        ("nDCG(judged_only=True)@10", "nDCG(judged_only=True)@10", None),
         ("R@window", WINDOW_RECALL, None),
     ],
 )

@@ -18,9 +18,10 @@ import pytest
 pytest.importorskip("matplotlib", reason="reports have pictures: pip install 'rebridge[eval]'")
 pytest.importorskip("jinja2", reason="reports are written with Jinja2: pip install 'rebridge[eval]'")
 
+from rebridge.evaluation.overview import write_overview
 from rebridge.evaluation.report import write_report
 
-from .report_data import complete
+from .report_data import collections, complete
 
 pytestmark = pytest.mark.slow
 
@@ -106,6 +107,20 @@ def test_quiet(chromium: str, page: Path) -> None:
     assert "Queries that gained most" in seen.dom
     assert seen.asked == []
     assert seen.console == []
+
+
+def test_overview(chromium: str, tmp_path: Path) -> None:
+    """Several evaluations on one page are as quiet, and all their pictures are drawn."""
+    page = tmp_path / "overview.html"
+    write_overview(page, "All of them", collections())
+    seen = visit(chromium, page)
+    assert seen.dom.count("Queries that gained most") == 4
+    assert seen.asked == []
+    assert seen.console == []
+    sizes = measured(chromium, page, "--window-size=360,900")
+    assert len(sizes["shown"]) == 1 + 4 * 3
+    assert all(figure["width"] > 250 and figure["paths"] > 5 for figure in sizes["shown"])
+    assert sizes["page"]["width"] <= sizes["page"]["room"]
 
 
 def test_the_checks_see(chromium: str, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,6 +90,18 @@ def test_another_file_is_another_first_stage(files: tuple[Path, Path]) -> None:
     before = SavedRun(run, documents).identity
     assert SavedRun(run, documents).identity == before
     run.write_text(run.read_text() + "q1 Q0 d1 99 -5 t\n".replace("d1", "d0"))
+    assert SavedRun(run, documents).identity != before
+
+
+def test_other_documents_are_another_first_stage(files: tuple[Path, Path], tmp_path: Path) -> None:
+    """What the documents hold counts, not when or where they were written."""
+    run, documents = files
+    before, times = SavedRun(run, documents).identity, documents.stat()
+    copy = tmp_path / "copy.jsonl"
+    copy.write_text(documents.read_text())
+    assert SavedRun(run, copy).identity == before
+    documents.write_text(documents.read_text().replace("shoe", "boot", 1))
+    os.utime(documents, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert SavedRun(run, documents).identity != before
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -141,6 +142,15 @@ def test_own_window_is_wider(tmp_path: Path) -> None:
     assert {tried.setting.rank_window for tried in found.tried} == {3}
 
 
+def test_hits_without_judgements_left_out(tmp_path: Path) -> None:
+    """A measure that leaves them out finds judged hits behind its number of ranks, as an evaluation does."""
+    judged = Topics(TOPICS.queries, {query: {f"{query}-8": 1, f"{query}-7": 0} for query in TOPICS.queries})
+    found = tuned(tmp_path, helpful, topics=judged, measure="P(judged_only=True)@1").tuning
+    assert found.expected.baseline_mean == 0.0
+    found = tuned(tmp_path, helpful, topics=judged, measure="nDCG(judged_only=True)@5").tuning
+    assert found.expected.baseline_mean == pytest.approx(1 / np.log2(3))
+
+
 def test_threshold(tmp_path: Path) -> None:
     """A pipeline's threshold is in force while it is tuned."""
     with Database(tmp_path / "scores.sqlite") as database:
@@ -167,6 +177,25 @@ def test_latency_budget(tmp_path: Path) -> None:
             assert {tried.setting.rank_window for tried in report.tuning.tried} == {1}
         with pytest.raises(ConfigError, match=r"the fastest, 1, took .*--latency-budget-ms"):
             run_job(Job("memory", config, space, timed=1, budget_ms=1), on, TOPICS)
+
+
+@pytest.mark.parametrize(("late", "fits"), [(1, True), (2, False)])
+def test_late_searches(tmp_path: Path, *, late: int, fits: bool) -> None:
+    """One search in twenty may be as slow as it likes, two may not."""
+    asked: list[str] = []
+
+    def sometimes(query: str, text: str) -> float:
+        asked.append(query)
+        time.sleep(0.5 if 5 < len(asked) <= 5 + late else 0)
+        return helpful(query, text)
+
+    space = Space(rank_windows=(1,), methods=("replace",))
+    config = CONFIG.model_copy(update={"rank_window": 1})
+    with Database(tmp_path / "scores.sqlite") as database:
+        on = bench(database, FakeScorer(sometimes), over=MemoryEngine(DOCUMENTS))
+        job = Job("memory", config, space, timed=20, budget_ms=200)
+        with nullcontext() if fits else pytest.raises(ConfigError, match="No rank window"):
+            run_job(job, on, TOPICS)
 
 
 def test_deadline_is_a_budget_too(tmp_path: Path) -> None:

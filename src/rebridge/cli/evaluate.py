@@ -15,6 +15,7 @@ from rebridge.cli.progress import bars
 from rebridge.cli.topic_options import Data, IrDataset, Limit, Qrels, Queries, Split, TopicOptions
 
 if TYPE_CHECKING:
+    from rebridge.evaluation.runs import Manifest
     from rebridge.evaluation.session import Session
 
 _RUN = "run"
@@ -97,6 +98,10 @@ def run(
         raise typer.BadParameter("--run needs --documents, and the other way round", param_hint="--run")
     if report is not None and not report.absolute().parent.is_dir():
         raise typer.BadParameter(f"there is no folder {report.parent}", param_hint="--report")
+    if report is not None and report.is_dir():
+        raise typer.BadParameter(f"{report} is a folder: give a file", param_hint="--report")
+    if out is not None and out.exists() and not out.is_dir():
+        raise typer.BadParameter(f"{out} is a file: give a folder", param_hint="--out")
     settings = Settings(
         index=index,
         vary=tuple(vary or ()),
@@ -154,8 +159,8 @@ def compare(
 ) -> None:
     """Compare saved runs.
 
-    Judgements are those that the first run's manifest names, unless options name others. Any run in TREC format will
-    do, from other programs too.
+    Judgements and measures are those that the first run's manifest names, unless options name others. Any run in TREC
+    format will do, from other programs too. A run with queries in first-stage order is marked INVALID (exit code 3).
 
     \b
     Examples:
@@ -164,26 +169,41 @@ def compare(
     """
     from rebridge.errors import ConfigError
     from rebridge.evaluation.comparing import compare as compared
-    from rebridge.evaluation.measures import DEFAULT_MEASURES, parse_measures
-    from rebridge.evaluation.runs import manifest_path, read_manifest
+    from rebridge.evaluation.measures import DEFAULT_MEASURES, WINDOW_RECALL, parse_measures
+    from rebridge.evaluation.running import invalid
+    from rebridge.evaluation.runs import read_manifest
     from rebridge.evaluation.saving import measured_run
 
     if len({path.resolve() for path in runs}) < 2:  # noqa: PLR2004 - a comparison
         raise typer.BadParameter("give two different runs at least", param_hint="RUNS")
-    options = TopicOptions(data, queries, qrels, ir_dataset, split, limit)
-    if not options.given():
-        manifest = read_manifest(runs[0])
-        if manifest is None:
-            raise ConfigError(
-                f"{manifest_path(runs[0])} does not exist, so the judgements are not known: give --data, or --queries "
-                f"and --qrels, or --ir-dataset."
-            )
-        options = TopicOptions.from_dict(manifest.topics)
-    topics = options.load()
-    measures = parse_measures(measure or DEFAULT_MEASURES, topics.qrels)
+    for path in runs:
+        if not path.is_file():
+            raise ConfigError(f"There is no run {path}.")
+    manifest = read_manifest(runs[0])
+    topics = _judgements(TopicOptions(data, queries, qrels, ir_dataset, split, limit), runs[0], manifest).load()
+    names = measure or (manifest.measures if manifest is not None else DEFAULT_MEASURES)
+    measures = [each for each in parse_measures(names, topics.qrels) if each.name != WINDOW_RECALL]
+    if not measures:
+        raise ConfigError(f"{WINDOW_RECALL}: a saved run does not tell the rank window. Give another --measure.")
     measured = [measured_run(path, topics, measures) for path in runs]
     tell_findings([*topics.findings, *(finding for _, findings in measured for finding in findings)])
-    results = [result for result, _ in measured]
-    main = next(iter(results[0].values))
+    results, main = [result for result, _ in measured], measures[0].name
     baseline, subject = results[0].variant, results[1].variant
     show(Findings(topics, main, baseline, subject, results, compared(results, main, baseline=baseline, seed=seed)), how)
+    if any(map(invalid, results)):
+        raise typer.Exit(PARTLY)
+
+
+def _judgements(given: TopicOptions, run: Path, manifest: Manifest | None) -> TopicOptions:
+    """Where judgements come from: as the options say, or as the run's manifest does."""
+    from rebridge.errors import ConfigError
+    from rebridge.evaluation.runs import manifest_path
+
+    if given.named():
+        return given
+    if manifest is None:
+        raise ConfigError(
+            f"{manifest_path(run)} does not exist, so the judgements are not known: give --data, or --queries and "
+            f"--qrels, or --ir-dataset."
+        )
+    return given.of(manifest.topics)

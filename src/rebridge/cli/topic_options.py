@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,6 +30,7 @@ Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Only so many 
 
 #: Judged documents that are looked up in the index one by one.
 _MOST_LOOKED_UP = 5000
+_PATHS = ("data", "queries", "qrels")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +44,22 @@ class TopicOptions:
     split: str = "test"
     limit: int | None = None
 
-    def given(self) -> bool:
+    def named(self) -> bool:
         """Whether any source is named."""
         return any(value is not None for value in (self.data, self.queries, self.qrels, self.ir_dataset))
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, with whole paths, from which `from_dict` makes the same options."""
-        paths = {"data": self.data, "queries": self.queries, "qrels": self.qrels}
+        """Plain values, with whole paths, from which `of` makes the same options."""
+        paths = {name: getattr(self, name) for name in _PATHS}
         found: dict[str, Any] = {name: str(path.resolve()) for name, path in paths.items() if path is not None}
         return found | {"ir_dataset": self.ir_dataset, "split": self.split, "limit": self.limit}
 
-    @classmethod
-    def from_dict(cls, values: Any) -> TopicOptions:
-        """Options as `as_dict` wrote them."""
-        paths = {name: Path(values[name]) for name in ("data", "queries", "qrels") if values.get(name)}
-        return cls(
-            **paths, ir_dataset=values.get("ir_dataset"), split=values.get("split", "test"), limit=values.get("limit")
-        )
+    def of(self, source: Mapping[str, Any]) -> TopicOptions:
+        """The source that `as_dict` wrote, with these options' split and limit where they are not the defaults."""
+        paths = {name: Path(source[name]) for name in _PATHS if source.get(name)}
+        default, own = TopicOptions(), {"split": self.split, "limit": self.limit}
+        asked = {name: value for name, value in own.items() if value != getattr(default, name)}
+        return TopicOptions(**{**source, **paths, **asked})
 
     def load(self, engine: Engine[Any, Any] | None = None) -> Topics:
         """Read queries and judgements.
@@ -78,7 +78,7 @@ class TopicOptions:
 
         if self.ir_dataset is not None and self.data is not None:
             raise ConfigError("Give --data or --ir-dataset, not both.")
-        if not self.given():
+        if not self.named():
             raise ConfigError(
                 "Where are the judged queries? Give --data DIR (BEIR layout), or --queries FILE and --qrels FILE, or "
                 "--ir-dataset ID."

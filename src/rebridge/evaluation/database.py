@@ -6,9 +6,9 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from rebridge.closing import Closing
 from rebridge.errors import ConfigError
 
 #: Changes with the tables.
@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS probes (
 _PATIENCE = 30.0
 
 
-class Database:
+class Database(Closing):
     """An open file of scores and answers. It belongs to the thread that opened it.
 
     Args:
@@ -80,14 +80,6 @@ class Database:
     def close(self) -> None:
         """Close the file. Calling it twice is allowed."""
         self._connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @contextmanager
     def _translated(self, kind: type[sqlite3.Error] = sqlite3.Error) -> Iterator[None]:

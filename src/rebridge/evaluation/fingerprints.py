@@ -27,8 +27,8 @@ class Fingerprint:
 
     Attributes:
         model: hub id or folder, as the pipeline names it.
-        revision: the hub's commit; None for a local folder.
-        weights: SHA-256 of the weights; of the list of all their files' where there are several.
+        revision: the hub's commit; None for a local folder or a remote scorer.
+        weights: SHA-256 of the weights; of the list of all their files' where there are several. None if unknown.
         key: stands for all that its scores depend on besides texts.
     """
 
@@ -41,10 +41,15 @@ class Fingerprint:
 def fingerprint(section: ScorerSection) -> Fingerprint:
     """Read a model's files, without loading it; they are downloaded if they are not on this machine.
 
+    Nobody can see the files of a remote scorer: its scores are taken to depend on its address and model's name.
+
     Raises:
         ModelNotFound: as `rebridge.open_scorer`.
     """
     options = section.options()
+    if section.kind == "remote":
+        told = repr((options["url"], options["dialect"], section.model, version("rebridge")))
+        return Fingerprint(section.name, None, None, hashlib.blake2b(told.encode(), digest_size=16).hexdigest())
     places = {name: options[name] for name in ("revision", "local_files_only", "cache_dir", "token") if name in options}
     located = locate(section.model, **places)
     files = sorted({path for pattern in _FILES for path in located.path.rglob(pattern) if path.is_file()})

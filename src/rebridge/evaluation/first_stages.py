@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol
 
+from rebridge.closing import Closing
 from rebridge.searcher import Searcher
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class IndexedFirstStage:
         return self._searcher.request(text, size=size)
 
 
-class IndexedFirstStages:
+class IndexedFirstStages(Closing):
     """Opens the index of each pipeline once, and closes them all.
 
     Args:
@@ -83,10 +83,6 @@ class IndexedFirstStages:
             self._open[key] = IndexedFirstStage(searcher, settings)
         return self._open[key]
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Close them. Calling it twice is allowed."""
         self._owned.close()

@@ -58,7 +58,7 @@ class Measure:
 
     Attributes:
         name: as ir_measures writes it, e.g. ``nDCG@10`` or ``P(rel=2)@10``; or `WINDOW_RECALL`.
-        cutoff: how many ranks it looks at; None for all.
+        cutoff: how many ranks it looks at; None for all, as where hits without judgements are left out first.
         rel: the lowest grade that it takes as relevant.
         official: what ir_measures knows it by; None for `WINDOW_RECALL`.
     """
@@ -211,4 +211,4 @@ def _measure(official: Any, text: str) -> Measure:
         raise ConfigError(f"{text}: rel is the lowest relevant grade, from 1 on, not {rel}.")
     if cutoff is not None and cutoff < 1:
         raise ConfigError(f"{text}: the number of ranks is from 1 on, not {cutoff}.")
-    return Measure(str(official), cutoff, rel, official)
+    return Measure(str(official), None if official.params.get("judged_only") else cutoff, rel, official)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from rebridge.scorers import Scorer, open_scorer
+from rebridge.closing import Closing
+from rebridge.scorers import Scorer, open_section
 
 if TYPE_CHECKING:
     from rebridge.config import ScorerSection
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Models = Callable[["ScorerSection"], Scorer]
 
 
-class LoadedModels:
+class LoadedModels(Closing):
     """Loads models, and closes them all. Unlike those that serve, one that cannot be loaded is an error at once."""
 
     def __init__(self) -> None:
@@ -32,18 +32,14 @@ class LoadedModels:
         """
         key = section_key(section)
         if key not in self._open:
-            self._open[key] = self._owned.enter_context(open_scorer(section.model, **section.options()))
+            self._open[key] = self._owned.enter_context(open_section(section))
         return self._open[key]
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Close them. Calling it twice is allowed."""
         self._owned.close()
 
 
 def section_key(section: ScorerSection) -> str:
     """Equal for sections that mean the same scorer."""
-    return repr((section.model, sorted(section.options().items())))
+    return repr((section.kind, section.model, sorted(section.options().items())))

@@ -34,17 +34,21 @@ class Picture:
     svg: str | None = None
 
 
-def pictures(data: ReportData) -> list[Picture]:
+def pictures(data: ReportData, prefix: str = "") -> list[Picture]:
     """All pictures of a report.
+
+    Args:
+        data: the report's.
+        prefix: begins all names inside the pictures, so that several reports can stand on one page.
 
     Raises:
         MissingExtra: if matplotlib is not installed.
     """
     with plots.style():
-        return [_differences(data), _windows(data), _latency(data), *_scores(data)]
+        return [*(draw(data, prefix) for draw in (_differences, _windows, _latency)), *_scores(data, prefix)]
 
 
-def _differences(data: ReportData) -> Picture:
+def _differences(data: ReportData, prefix: str) -> Picture:
     title = f"{data.subject} against {data.baseline}, query by query"
     results = {result.variant: result for result in data.results}
     before, after = (results[name].values[data.measure] for name in (data.baseline, data.subject))
@@ -56,10 +60,10 @@ def _differences(data: ReportData) -> Picture:
         f"{data.measure} of {data.subject} less that of {data.baseline}, a bar per query: {gained:,} gained, "
         f"{lost:,} lost, {len(values) - gained - lost:,} stayed as they were."
     )
-    return Picture(title, text, plots.svg(plots.differences(values, data.measure), "differences", text))
+    return Picture(title, text, plots.svg(plots.differences(values, data.measure), f"{prefix}differences", text))
 
 
-def _windows(data: ReportData) -> Picture:
+def _windows(data: ReportData, prefix: str) -> Picture:
     title = f"{data.measure} and the rank window"
     lines = _series(data)
     if not lines:
@@ -67,10 +71,10 @@ def _windows(data: ReportData) -> Picture:
     level = next(result for result in data.results if result.variant == data.baseline).mean(data.measure)
     figure = plots.windows(lines, data.measure, (data.baseline, level))
     text = f"Mean {data.measure} by rank window. The dotted line is {data.baseline}, {level:.3f}."
-    return Picture(title, text, plots.svg(figure, "windows", text))
+    return Picture(title, text, plots.svg(figure, f"{prefix}windows", text))
 
 
-def _latency(data: ReportData) -> Picture:
+def _latency(data: ReportData, prefix: str) -> Picture:
     title = f"{data.measure} and latency"
     points = [
         plots.Point(str(number), result.mean(data.measure), times["p50"], times["p95"])
@@ -84,10 +88,10 @@ def _latency(data: ReportData) -> Picture:
         f"Mean {data.measure} against the median time of a search; thin lines reach to the 95th percentile. Numbers "
         f"are those of the table. No other variant is both faster and better than {best}."
     )
-    return Picture(title, text, plots.svg(plots.latency(points, data.measure), "latency", text))
+    return Picture(title, text, plots.svg(plots.latency(points, data.measure), f"{prefix}latency", text))
 
 
-def _scores(data: ReportData) -> Iterator[Picture]:
+def _scores(data: ReportData, prefix: str) -> Iterator[Picture]:
     for number, sample in enumerate(data.scores, start=1):
         title = f"Scores of {sample.model}"
         if not sample.relevant or not sample.other:
@@ -99,7 +103,9 @@ def _scores(data: ReportData) -> Iterator[Picture]:
             f"Raw scores of hits in the rank window. A relevant hit has the higher score in {better:.0%} of all pairs "
             "with another hit of any query (50%: the score says nothing)."
         )
-        yield Picture(title, text, plots.svg(plots.scores(sample.relevant, sample.other), f"scores{number}", text))
+        yield Picture(
+            title, text, plots.svg(plots.scores(sample.relevant, sample.other), f"{prefix}scores{number}", text)
+        )
 
 
 def _chance(relevant: tuple[float, ...], other: tuple[float, ...]) -> float:

@@ -178,6 +178,30 @@ def differences(values: Sequence[float], measure: str) -> Figure:
     return figure
 
 
+def gains(series: Mapping[str, Mapping[str, tuple[float, float, float]]], measure: str) -> Figure:
+    """What was gained on each collection, a mark with its interval for each engine.
+
+    Args:
+        series: name of the engine -> name of the collection -> mean difference, lower and upper end of its interval.
+        measure: name of the measure.
+    """
+    figure, axes = _figure()
+    collections = list(dict.fromkeys(name for values in series.values() for name in values))
+    for number, (engine, values) in enumerate(series.items()):
+        rows = np.array([collections.index(name) for name in values]) + 0.7 * (number + 0.5) / len(series) - 0.35
+        colour = LINES[number % len(LINES)]
+        means, lows, highs = zip(*values.values(), strict=True)
+        axes.hlines(rows, lows, highs, color=colour, linewidth=1)
+        axes.plot(means, rows, "o", color=colour, markersize=5, label=_label(engine))
+    axes.axvline(0, color=QUIET, linewidth=0.8)
+    axes.set_yticks(range(len(collections)), [_label(name) for name in collections])
+    axes.set_ylim(len(collections) - 0.5, -0.5)  # the first one on top
+    axes.set(xlabel=f"difference in {measure}, with its 95% interval")
+    figure.legend(loc="outside lower center", ncols=2)
+    figure.set_size_inches(7, 1.2 + 0.2 * (len(series) + 1) * len(collections))
+    return figure
+
+
 def scores(relevant: Sequence[float], other: Sequence[float]) -> Figure:
     """How the model's raw scores spread: shares of each kind of hit. Both kinds have at least one."""
     figure, axes = _figure()

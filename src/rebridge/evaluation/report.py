@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from rebridge.errors import MissingExtra
 from rebridge.evaluation.measures import percentiles
 from rebridge.evaluation.model import Result, Topics, Variant
+from rebridge.evaluation.pictures import pictures
+from rebridge.evaluation.plots import COLOURS
 
 if TYPE_CHECKING:
     from rebridge.evaluation.comparing import Comparison
@@ -118,7 +120,15 @@ def write_report(path: Path, data: ReportData) -> None:
         MissingExtra: if matplotlib or Jinja2 is not installed.
         OSError: if the file cannot be written.
     """
-    page = render(data)
+    write_page(path, render(data))
+
+
+def write_page(path: Path, page: str) -> None:
+    """Write a page whole or not at all; an older one is replaced.
+
+    Raises:
+        OSError: if the file cannot be written.
+    """
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -130,12 +140,19 @@ def write_report(path: Path, data: ReportData) -> None:
 
 def render(data: ReportData) -> str:
     """The report as the text of an HTML page; arguments and errors as `write_report`."""
+    return render_template("report.html", title=data.title, **shown(data))
+
+
+def render_template(name: str, **values: Any) -> str:
+    """One of the templates, filled; those of whole pages need a ``title``.
+
+    Raises:
+        MissingExtra: if Jinja2 is not installed.
+    """
     try:
         from jinja2 import Environment, PackageLoader, StrictUndefined
     except ModuleNotFoundError as error:
         raise MissingExtra("The HTML report", "eval") from error
-    from rebridge.evaluation import plots
-    from rebridge.evaluation.pictures import pictures
 
     environment = Environment(
         loader=PackageLoader("rebridge.evaluation", "templates"),
@@ -145,17 +162,29 @@ def render(data: ReportData) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"probability": _probability, "signed": "{:+.3f}".format, "fixed": "{:.3f}".format}
-    return environment.get_template("report.html").render(
-        data=data,
-        measures=list(data.results[0].values),
-        rows=[_row(data, number) for number in range(len(data.results))],
-        tables=[(measure, found) for measure in data.results[0].values if (found := _comparisons(data, measure))],
-        gained=[example for example in data.examples if example.after > example.before],
-        lost=[example for example in data.examples if example.after <= example.before],
-        settings=list(_flat(data.manifest)),
-        pictures=pictures(data),
-        colours=plots.COLOURS,
-    )
+    return environment.get_template(name).render(colours=COLOURS, **values)
+
+
+def shown(data: ReportData, prefix: str = "") -> dict[str, Any]:
+    """What the template ``evaluation.html`` needs.
+
+    Args:
+        data: the evaluation.
+        prefix: begins all names inside its pictures, which must be unique on a page.
+
+    Raises:
+        MissingExtra: if matplotlib is not installed.
+    """
+    return {
+        "data": data,
+        "measures": list(data.results[0].values),
+        "rows": [_row(data, number) for number in range(len(data.results))],
+        "tables": [(measure, found) for measure in data.results[0].values if (found := _comparisons(data, measure))],
+        "gained": [example for example in data.examples if example.after > example.before],
+        "lost": [example for example in data.examples if example.after <= example.before],
+        "settings": list(_flat(data.manifest)),
+        "pictures": pictures(data, prefix),
+    }
 
 
 def _row(data: ReportData, number: int) -> dict[str, Any]:

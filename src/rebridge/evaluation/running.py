@@ -34,7 +34,8 @@ TIMED = 50
 #: Begins the reasons of `Result.not_applied` that make a variant's figures invalid.
 DEGRADED = "degraded: "
 #: What a pipeline says that changes no ranking, or is not in force while rankings are collected.
-_HARMLESS = {"also", "annotate", "connector", "deadline_ms", "on_error", "query_fields", "query_path", "rerank_also"}
+_HARMLESS = {"also", "annotate", "connector", "deadline_ms", "fallbacks", "on_error", "overrides", "query_fields"}
+_HARMLESS |= {"query_path", "rerank_also"}
 
 #: Called with what is being done (``queries`` or ``timed searches``), how many are done, and how many there are.
 Progress = Callable[[str, int, int], None]
@@ -164,7 +165,7 @@ def evaluate_variants(  # noqa: PLR0913 - keyword options of a public entry poin
     for run in runs:
         values, not_applied = _measured(journal.answers(run.key, topics.queries), topics, measures)
         of_run, late = times.get(run.variant.name, (Times(), Counter[str]()))
-        results.append(Result(run.variant.name, values, of_run, not_applied + late))
+        results.append(Result(run.variant.name, values, of_run, dict(not_applied + late)))
     return results
 
 

@@ -57,7 +57,7 @@ class SavedRun:
         self.connector: Connector[Any, Any] = MemoryConnector()
         self.engine: Engine[Any, Any] = _RunEngine(found, self._hits)
         self.product = f"saved run {run.name}"
-        self.identity = repr((_digest(run), str(documents.resolve()), documents.stat().st_mtime_ns))
+        self.identity = repr((_digest(run), _digest_of(found)))
 
     def __call__(self, config: PipelineConfig) -> SavedRun:
         """The same hits for every pipeline."""
@@ -111,3 +111,11 @@ def _read(documents: Path, id_field: str | None, wanted: set[str]) -> tuple[dict
 def _digest(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _digest_of(documents: Mapping[str, Any]) -> str:
+    """Of what documents hold: the time of a folder, or of a copied file, says nothing about that."""
+    whole = hashlib.sha256()
+    for doc_id in sorted(documents):
+        whole.update(repr((doc_id, documents[doc_id])).encode("utf-8", "surrogatepass"))
+    return whole.hexdigest()

@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rebridge.errors import ConfigError
 from rebridge.evaluation.journal import Journal
 from rebridge.evaluation.machine import machine, versions
-from rebridge.evaluation.measures import WINDOW_RECALL, Measure, evaluate_all
+from rebridge.evaluation.measures import Measure, evaluate_all
 from rebridge.evaluation.model import Answer, Finding, Hit, Result, Topics
-from rebridge.evaluation.runs import Manifest, manifest_path, read_run, write_manifest, write_run
+from rebridge.evaluation.runs import Manifest, manifest_path, read_manifest, read_run, write_manifest, write_run
 from rebridge.evaluation.variants import FIRST_STAGE
 
 if TYPE_CHECKING:
@@ -105,17 +106,26 @@ def file_name(variant: str) -> str:
 def measured_run(path: Path, topics: Topics, measures: Sequence[Measure]) -> tuple[Result, list[Finding]]:
     """Measure a saved run, whose result is named after its file; what it and the queries do not share is told.
 
+    Args:
+        path: the run.
+        topics: queries and judgements.
+        measures: any but that of the rank window, since a run does not tell the window.
+
     Raises:
-        ConfigError: if the file is no run.
+        ConfigError: if the file is no run, or its manifest says that it ends before a measure does.
     """
-    hits = read_run(path)
-    kept = [measure for measure in measures if measure.name != WINDOW_RECALL]  # a run does not tell the window
+    hits, manifest = read_run(path), read_manifest(path)
+    for measure in measures:
+        if manifest is not None and (measure.cutoff or 0) > manifest.depth:
+            raise ConfigError(
+                f"{measure.name} looks at more ranks than {path} holds, which has --depth {manifest.depth}."
+            )
     answers = (
         Answer(query, tuple(Hit(doc_id, score, rank) for rank, (doc_id, score) in enumerate(hits.get(query, ()), 1)))
         for query in topics.queries
     )
-    values: dict[str, dict[str, float]] = {measure.name: {} for measure in kept}
-    for query, of_query in evaluate_all(answers, topics.qrels, kept):
+    values: dict[str, dict[str, float]] = {measure.name: {} for measure in measures}
+    for query, of_query in evaluate_all(answers, topics.qrels, measures):
         for name, value in of_query.items():
             values[name][query] = value
     absent = [query for query in topics.queries if query not in hits]
@@ -128,4 +138,5 @@ def measured_run(path: Path, topics: Topics, measures: Sequence[Measure]) -> tup
         )
         if queries
     ]
-    return Result(str(path), values), findings
+    not_applied = {} if manifest is None else manifest.not_applied
+    return Result(str(path), values, not_applied=not_applied), findings

@@ -18,7 +18,7 @@ from rebridge.evaluation.database import Database
 from rebridge.evaluation.examples import examples, score_samples
 from rebridge.evaluation.first_stages import FirstStages, IndexedFirstStages
 from rebridge.evaluation.measures import DEFAULT_MEASURES, WINDOW_RECALL, Measure, parse_measures
-from rebridge.evaluation.models import LoadedModels
+from rebridge.evaluation.models import LoadedModels, Models
 from rebridge.evaluation.report import Example, ReportData, write_report
 from rebridge.evaluation.running import Bench, Progress, VariantRun, evaluate_variants, invalid, prepare
 from rebridge.evaluation.runs import Manifest
@@ -36,7 +36,10 @@ _TOLD = 3
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What to evaluate, and how; see ``rebridge eval --help``."""
+    """What to evaluate, and how; see ``rebridge eval --help``.
+
+    ``database`` is the file of scores and answers, which several evaluations may share; by default it is in ``out``.
+    """
 
     index: str
     vary: tuple[str, ...] = ()
@@ -46,6 +49,7 @@ class Settings:
     examples: int = 3
     seed: int = 0
     out: Path | None = None
+    database: Path | None = None
     run: Path | None = None
     documents: Path | None = None
     report: Path | None = None
@@ -168,19 +172,19 @@ class Session:
             ConfigError: if a run cannot hold an id.
             OSError: if a file cannot be written.
         """
-        settings, bench, files = self._settings, self._bench, list[Path]()
-        if settings.out is None and settings.report is None:
-            return files
-        told = manifests(done.runs, done.results, topics, bench, Origin(origin, settings.seed))
+        settings, files = self._settings, list[Path]()
         if settings.out is not None:
-            files += save(settings.out, done.runs, told, topics, bench).values()
+            told = self._manifests(done, topics, origin)
+            files += save(settings.out, done.runs, told, topics, self._bench).values()
         if settings.report is not None:
-            manifest = next(each for each in told if each.variant == self._subject)
-            write_report(settings.report, self._report(done, topics, manifest))
+            write_report(settings.report, self.report(done, topics, origin))
             files.append(settings.report)
         return files
 
-    def _report(self, done: Evaluation, topics: Topics, manifest: Manifest) -> ReportData:
+    def report(self, done: Evaluation, topics: Topics, origin: Mapping[str, Any]) -> ReportData:
+        """What a report shows; arguments as `write`."""
+        told = self._manifests(done, topics, origin)
+        manifest = next(each for each in told if each.variant == self._subject)
         return ReportData(
             title=f"{self._settings.index} on {topics.name or 'judged queries'}",
             topics=topics,
@@ -196,10 +200,17 @@ class Session:
             warnings=tuple(done.warnings),
         )
 
+    def _manifests(self, done: Evaluation, topics: Topics, origin: Mapping[str, Any]) -> list[Manifest]:
+        return manifests(done.runs, done.results, topics, self._bench, Origin(origin, self._settings.seed))
+
 
 @contextmanager
-def evaluation(settings: Settings) -> Iterator[Session]:
+def evaluation(settings: Settings, models: Models | None = None) -> Iterator[Session]:
     """Read the pipeline, open its index, and close all of it in the end.
+
+    Args:
+        settings: what to evaluate, and how.
+        models: gives the models, for several evaluations that share them; by default they are loaded, and closed too.
 
     Raises:
         ConfigError: if the pipeline, a varied key or a file is wrong.
@@ -219,8 +230,8 @@ def evaluation(settings: Settings) -> Iterator[Session]:
         )
         first_stages(config)  # an index that is not there is told before anything else is done
         folder = settings.out or Path(owned.enter_context(TemporaryDirectory(prefix="rebridge-eval-")))
-        database = owned.enter_context(Database(folder / DATABASE))
-        models = owned.enter_context(LoadedModels())
+        database = owned.enter_context(Database(settings.database or folder / DATABASE))
+        models = models or owned.enter_context(LoadedModels())
         yield Session(
             settings, Bench(settings.index, first_stages, models, database, settings.depth), compared, subject
         )

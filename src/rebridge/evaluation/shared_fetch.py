@@ -66,7 +66,7 @@ class SharedFetch:
                 raise
 
     def search(self, pipeline: Pipeline, scorer: Scorer | None = None, *, rerank: bool = True) -> Found:
-        """Answer the request by one pipeline.
+        """Answer the request by one pipeline, without its fallbacks: figures are those of one model.
 
         Args:
             pipeline: one of those given.
@@ -74,7 +74,7 @@ class SharedFetch:
             rerank: False for the first stage alone.
         """
         view = _View(self._connector, self._reply, self._candidates)
-        own = replace(pipeline, connector=cast("Connector[Any, Any]", view))
+        own = replace(pipeline, connector=cast("Connector[Any, Any]", view), fallbacks=())
         outcome: Outcome[Any] = run(
             (rerank_flow if rerank else first_stage_flow)(self._request, own), self._send, scorer
         )

@@ -16,18 +16,12 @@ from rebridge.config import PipelineConfig
 from rebridge.connector import load
 from rebridge.errors import ConfigError, unknown
 from rebridge.evaluation.model import Variant
-from rebridge.fusion import Fusion
+from rebridge.fusion import USED, Fusion
 from rebridge.yaml_source import valid_keys
 
 #: The names of the variants that there always are.
 FIRST_STAGE, RERANK = "first stage", "rerank"
 _CONFIGURED = {"weighted": "fused", "rrf": "rrf", "replace": RERANK}
-#: What each method of fusion uses.
-_USED = {
-    "weighted": ("weight", "first_stage_normaliser", "rerank_normaliser"),
-    "rrf": ("weight", "rrf_k"),
-    "replace": (),
-}
 
 
 def variants(config: PipelineConfig, index: str, varied: Mapping[str, Sequence[Any]]) -> list[Variant]:
@@ -83,7 +77,7 @@ class _Distinct:
 
 def _effective(config: PipelineConfig) -> PipelineConfig:
     """The pipeline without what its fusion's method does not use."""
-    used = {name: getattr(config.fusion, name) for name in _USED[config.fusion.method]}
+    used = {name: getattr(config.fusion, name) for name in USED[config.fusion.method]}
     return config.model_copy(update={"fusion": Fusion(config.fusion.method, **used)})
 
 

@@ -18,16 +18,10 @@ from pydantic import ValidationError
 from rebridge.config import PipelineConfig
 from rebridge.errors import ConfigError
 from rebridge.evaluation.tuning.space import Setting
+from rebridge.fusion import USED
 
 #: What the lines about the evidence begin with, so that the next tuning can replace them.
 MARK = "# tuned: "
-#: The keys that a method of fusion reads. They are written even where they have the default's value, so that the file
-#: goes on meaning the same when defaults change.
-_READ = {
-    "weighted": ("method", "weight", "first_stage_normaliser", "rerank_normaliser"),
-    "rrf": ("method", "weight", "rrf_k"),
-    "replace": ("method",),
-}
 
 
 def tuned_text(text: str, setting: Setting, evidence: Sequence[str]) -> str:
@@ -84,10 +78,13 @@ def _pipeline(text: str) -> PipelineConfig:
 def _changes(before: PipelineConfig, setting: Setting) -> dict[str, Any]:
     """Top-level key -> its new value, or for a section the new values of some of its keys."""
     fusion, old = asdict(setting.fusion), asdict(before.fusion)
+    # What the method uses is written even where it is the default, so that the file goes on meaning the same when
+    # defaults change.
+    written = ("method", *USED[setting.fusion.method])
     passage, own = asdict(setting.passage), asdict(before.passage)
     return {
         "rank_window": setting.rank_window,
-        "fusion": {k: v for k, v in fusion.items() if k in _READ[setting.fusion.method] or v != old[k]},
+        "fusion": {k: v for k, v in fusion.items() if k in written or v != old[k]},
         "passage": {k: v for k, v in passage.items() if v != own[k]},
     }
 
