@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rebridge.exact_json import NotJson, dumps, loads
 from rebridge.http import HttpReply, HttpRequest, unconditional
-from rebridge.http_bodies import BadBody, plain, with_reply_body
-from rebridge.http_queries import parsed, rewritten
+from rebridge.http.bodies import BadBody, plain, with_reply_body
+from rebridge.http.exact_json import NotJson, dumps, loads
+from rebridge.http.queries import parsed, rewritten
 
 VALUES = st.recursive(
     st.one_of(

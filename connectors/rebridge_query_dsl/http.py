@@ -8,7 +8,6 @@ from typing import Any
 
 from rebridge.bridge import Bridge
 from rebridge.errors import RebridgeError, ScorerError
-from rebridge.exact_json import NotJson, dumps, loads
 from rebridge.flow import Outcome
 from rebridge.http import (
     ErrorReply,
@@ -23,9 +22,10 @@ from rebridge.http import (
     told,
     unconditional,
 )
-from rebridge.http_bodies import BadBody, plain, with_body
-from rebridge.http_json import JsonReply, json_reply, read_reply
-from rebridge.http_queries import parsed, rewritten
+from rebridge.http.bodies import BadBody, plain, with_body
+from rebridge.http.exact_json import NotJson, dumps, loads
+from rebridge.http.json_replies import JsonReply, json_reply, read_reply
+from rebridge.http.queries import parsed, rewritten
 from rebridge.models import Summary
 from rebridge.overrides import Overrides
 from rebridge.steps import Fetch

@@ -10,7 +10,6 @@ from urllib.parse import unquote
 
 from rebridge.bridge import Bridge
 from rebridge.errors import RebridgeError, ScorerError
-from rebridge.exact_json import NotJson, dumps, loads
 from rebridge.http import (
     ErrorReply,
     Exchange,
@@ -26,9 +25,10 @@ from rebridge.http import (
     unconditional,
     without,
 )
-from rebridge.http_bodies import BadBody, plain, with_body
-from rebridge.http_json import JsonReply, json_reply, read_reply
-from rebridge.http_queries import kept, parsed, written
+from rebridge.http.bodies import BadBody, plain, with_body
+from rebridge.http.exact_json import NotJson, dumps, loads
+from rebridge.http.json_replies import JsonReply, json_reply, read_reply
+from rebridge.http.queries import kept, parsed, written
 from rebridge.models import Summary
 from rebridge.overrides import Overrides
 from rebridge.steps import Fetch

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rebridge.exact_json import NotJson, dumps, loads
 from rebridge.http import ERROR, ErrorReply, HttpReply
-from rebridge.http_bodies import BadBody, plain, with_reply_body
+from rebridge.http.bodies import BadBody, plain, with_reply_body
+from rebridge.http.exact_json import NotJson, dumps, loads
 
 
 @dataclass(frozen=True, slots=True)
