@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, SecretStr, model_validator
 
 from rebridge.errors import ConnectorError, MissingExtra
-from rebridge_query_dsl.engine import BULK, QueryDslEngine
+from rebridge.remote import Place
+from rebridge_query_dsl.engine import BULK, Client, QueryDslEngine
 from rebridge_query_dsl.failures import named
 from rebridge_query_dsl.opening import open_index
 from rebridge_query_dsl.settings import ClusterSettings
@@ -58,12 +59,12 @@ class _Client:
         self._client.close()
 
 
-def open_elasticsearch(settings: ElasticsearchSettings, *, create: bool = False) -> QueryDslEngine:
-    """Connect to an index, and make it if it is missing and wanted.
+def connect(settings: ElasticsearchSettings) -> tuple[Client, Place]:
+    """A client, which has asked nothing yet, and what messages call its cluster.
 
     Raises:
         MissingExtra: if the official client is not installed.
-        ConnectorError: with cause and cure.
+        ConnectorError: if the settings cannot be used.
     """
     try:
         import elasticsearch
@@ -76,7 +77,18 @@ def open_elasticsearch(settings: ElasticsearchSettings, *, create: bool = False)
         client = elasticsearch.Elasticsearch(**_options(settings))
     except (ValueError, OSError) as error:  # a file of certificates or a cloud id that cannot be read
         raise ConnectorError(f"The connection to {url} cannot be set up: {error}") from error
-    return open_index(_Client(client), place, settings, create=create)
+    return _Client(client), place
+
+
+def open_elasticsearch(settings: ElasticsearchSettings, *, create: bool = False) -> QueryDslEngine:
+    """Connect to an index, and make it if it is missing and wanted.
+
+    Raises:
+        MissingExtra: if the official client is not installed.
+        ConnectorError: with cause and cure.
+    """
+    client, place = connect(settings)
+    return open_index(client, place, settings, create=create)
 
 
 def _options(settings: ElasticsearchSettings) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rebridge.errors import ConnectorError, MissingExtra
 from rebridge.remote import EngineError, Place
-from rebridge_query_dsl.engine import BULK, QueryDslEngine
+from rebridge_query_dsl.engine import BULK, Client, QueryDslEngine
 from rebridge_query_dsl.failures import named, translated
 from rebridge_query_dsl.opening import open_index
 from rebridge_query_dsl.settings import ClusterSettings
@@ -41,12 +41,12 @@ class _Client:
         self._client.close()
 
 
-def open_opensearch(settings: OpenSearchSettings, *, create: bool = False) -> QueryDslEngine:
-    """Connect to an index, and make it if it is missing and wanted.
+def connect(settings: OpenSearchSettings) -> tuple[Client, Place]:
+    """A client, which has asked nothing yet, and what messages call its cluster.
 
     Raises:
         MissingExtra: if the official client is not installed.
-        ConnectorError: with cause and cure.
+        ConnectorError: if the settings cannot be used.
     """
     try:
         import opensearchpy
@@ -59,16 +59,26 @@ def open_opensearch(settings: OpenSearchSettings, *, create: bool = False) -> Qu
         client = opensearchpy.OpenSearch(**_options(settings))
     except (ValueError, OSError, opensearchpy.ImproperlyConfigured) as error:
         raise ConnectorError(f"The connection to {url} cannot be set up: {error}") from error
-    adapted = _Client(client)
+    return _Client(client), place
+
+
+def open_opensearch(settings: OpenSearchSettings, *, create: bool = False) -> QueryDslEngine:
+    """Connect to an index, and make it if it is missing and wanted.
+
+    Raises:
+        MissingExtra: if the official client is not installed.
+        ConnectorError: with cause and cure.
+    """
+    client, place = connect(settings)
     try:
-        _refuse_elasticsearch(adapted, place)
+        _refuse_elasticsearch(client, place)
     except BaseException:
-        adapted.close()
+        client.close()
         raise
-    return open_index(adapted, place, settings, create=create)
+    return open_index(client, place, settings, create=create)
 
 
-def _refuse_elasticsearch(client: _Client, place: Place) -> None:
+def _refuse_elasticsearch(client: Client, place: Place) -> None:
     """This client talks to any product; what Elasticsearch has added since would be read wrongly."""
     try:
         with translated(place):

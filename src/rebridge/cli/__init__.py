@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from rebridge.cli import config, demo, doctor, evaluate, explain, index, models, search, tune
+from rebridge.cli import config, demo, doctor, evaluate, explain, index, models, native, search, serve, tune
 from rebridge.cli.output import EXIT_CODES, fail
 from rebridge.errors import ConfigError, MissingExtra, RebridgeError
 
@@ -26,6 +26,8 @@ app.command()(search.search)
 app.command()(explain.explain)
 app.add_typer(evaluate.app, name="eval")
 app.command()(tune.tune)
+app.command()(serve.serve)
+app.add_typer(native.app, name="native")
 app.add_typer(models.app, name="models")
 app.add_typer(config.app, name="config")
 app.command()(doctor.doctor)

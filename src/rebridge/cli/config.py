@@ -25,6 +25,9 @@ def check(
         bool, typer.Option("--live", help="Connect to the engines too: do index, fields and limits fit?")
     ] = False,
     configs: Configs = None,
+    server: Annotated[
+        Path | None, typer.Option(help="Check this file of `rebridge serve --config` instead.", show_default=False)
+    ] = None,
 ) -> None:
     """Check pipeline files.
 
@@ -36,10 +39,17 @@ def check(
       rebridge config check
       rebridge config check docs --configs /etc/rebridge
       rebridge config check --live
+      rebridge config check --server server.yaml
     """
     from rebridge.config_files import available, load_config
     from rebridge.errors import ConfigError, RebridgeError
 
+    if server is not None:
+        from rebridge.server.settings import load_settings
+
+        load_settings(server)
+        console().print(f"{server}: ok", markup=False)
+        return
     failed = False
     for index in indices or sorted(available(configs)):
         try:
@@ -95,7 +105,9 @@ def show(
 
 
 @app.command()
-def schema() -> None:
+def schema(
+    server: Annotated[bool, typer.Option("--server", help="Of the file of `rebridge serve --config`.")] = False,
+) -> None:
     """Print the JSON Schema of pipeline files.
 
     Editors complete and check pipeline files with it.
@@ -105,6 +117,7 @@ def schema() -> None:
       rebridge config schema > configs/schema.json
       (then put this on a file's first line: # yaml-language-server: $schema=schema.json)
     """
-    from rebridge.config import json_schema
+    from rebridge import config
+    from rebridge.server import settings
 
-    print_json(json_schema())
+    print_json(settings.json_schema() if server else config.json_schema())

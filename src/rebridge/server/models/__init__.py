@@ -1,0 +1,1 @@
+"""The models that a server serves: their names, the pool that loads and unloads them, the process that holds it."""
