@@ -134,3 +134,10 @@ def test_queries(pieces: list[str], new: dict[str, str]) -> None:
     for name in before:
         rest = {key: value for key, value in before.items() if key != name}
         assert parsed(rewritten(query, before, rest)) == rest
+
+
+def test_halves_of_characters_in_queries() -> None:
+    """What JSON can say and no URL can is written as Java writes it; bytes that are no UTF-8 stay as they came."""
+    before = parsed("b=%ff")
+    assert rewritten("b=%ff", before, {**before, "a": ["x\ud83dy"]}) == "b=%ff&a=x%3Fy"
+    assert rewritten("", {}, parsed("b=%ff")) == "b=%FF"

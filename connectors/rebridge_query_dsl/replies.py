@@ -22,6 +22,8 @@ Reply = Mapping[str, Any]
 # Statuses of answers that a larger page or more fields may have caused: a limit of the index (400), or a highlighter
 # or script that fails on a document behind the page (400, or 500 in OpenSearch).
 _REFUSALS = frozenset({400, 500})
+#: What a hit may have besides its id and score, as far as we look into it.
+_PARTS: tuple[tuple[str, type], ...] = (("_source", Mapping), ("fields", Mapping), ("sort", list))
 
 
 class ItemError(Exception):
@@ -75,10 +77,19 @@ def _problem(hit: Any) -> str | None:
     if hit.get("_id") is None:
         return "has no _id"
     score = hit.get("_score")
-    numeric = isinstance(score, int | float) and not isinstance(score, bool)
-    if score is not None and not (numeric and math.isfinite(score)):
+    if score is not None and not _finite(score):
         return f"has the _score {score!r}"
-    return None
+    odd = next((name for name, kind in _PARTS if name in hit and not isinstance(hit[name], kind)), None)
+    return None if odd is None else f"has an odd {odd}"
+
+
+def _finite(value: Any) -> bool:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number that no float holds
+        return False
 
 
 def _source(hit: Mapping[str, Any], plan: PagePlan) -> Mapping[str, Any]:

@@ -53,13 +53,12 @@ def candidates(reply: NativeReply, plan: PagePlan) -> Iterator[Candidate]:
     """
     key = known_defaults(None, reply).unique_key
     for position, hit in enumerate(docs(reply)):
-        doc_id, score = hit.get(ID, hit.get(key)), hit.get(SCORE, hit.get("score"))
-        if plan.fields and (doc_id is None or not isinstance(score, int | float)):
+        doc_id, score = hit.get(ID, hit.get(key)), _number(hit.get(SCORE, hit.get("score")))
+        if plan.fields and (doc_id is None or score is None):
             raise BadReply(f"a document without {key} or score", "solr", reply)
         source = {name: value for name, value in hit.items() if not name.startswith(OWN)}
         source |= {name: hit[passage_key(n)] for n, name in enumerate(plan.fields) if passage_key(n) in hit}
-        number = float(score) if isinstance(score, int | float) else 0.0
-        yield Candidate(_text(doc_id), number, plan.fetch_offset + position + 1, position, source)
+        yield Candidate(_text(doc_id), score or 0.0, plan.fetch_offset + position + 1, position, source)
 
 
 def rendered(request: Request, reply: NativeReply, page: Sequence[RankedHit], best: float | None) -> NativeReply:
@@ -96,6 +95,13 @@ def _parts(reply: NativeReply, hits: Sequence[Hit], chosen: Sequence[Hit], shape
     if "expanded" in parts:
         parts["expanded"] = _Cut(hits, chosen, GROUP, shape)(parts["expanded"])
     return parts
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return float(value) if isinstance(value, int | float) else None
+    except OverflowError:  # a whole number that no float holds
+        return None
 
 
 def _text(value: Any) -> str:

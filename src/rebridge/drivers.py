@@ -68,10 +68,26 @@ def run(story: Story[ResultT], send: Callable[[Any], Any], scorer: Scorers = Non
     return result
 
 
-async def run_async(story: Story[ResultT], send: Callable[[Any], Awaitable[Any]], scorer: Scorers = None) -> ResultT:
+async def _at_once() -> None:
+    """Nobody has to wait for a turn."""
+
+
+async def run_async(
+    story: Story[ResultT],
+    send: Callable[[Any], Awaitable[Any]],
+    scorer: Scorers = None,
+    *,
+    turn: Callable[[], Awaitable[None]] = _at_once,
+) -> ResultT:
     """Run a search to its end without blocking the event loop; as `run` otherwise.
 
     Cancelling the task cancels the scoring too.
+
+    Args:
+        story: as of `run`.
+        send: likewise.
+        scorer: likewise.
+        turn: awaited before the story goes on with an answer, which takes the processor for some milliseconds.
     """
 
     async def carry_out(step: Fetch | Score | Scores) -> Any:
@@ -87,8 +103,10 @@ async def run_async(story: Story[ResultT], send: Callable[[Any], Awaitable[Any]]
         try:
             answer = await carry_out(step)
         except Exception as error:  # noqa: BLE001 - the story decides what becomes of it
+            await turn()
             step = _resume(story.throw, error)
         else:
+            await turn()
             step = _resume(story.send, answer)
     result: ResultT = step.result
     return result

@@ -183,6 +183,29 @@ def test_small_job_overtakes_large_one(make: Callable[..., Any]) -> None:
     assert len(family.owners) > 20
 
 
+def test_equal_jobs_are_done_one_after_the_other(make: Callable[..., Any]) -> None:
+    """Of more jobs than can be done in time some are done: the model's time is not spread over all."""
+    scorer, family = make(20)
+    blocked = busy(scorer, family)
+    futures = [scorer.submit(name, ["x" * 20] * 10) for name in "abcd"]
+    family.gate.set()
+    wait([blocked, *futures], WAIT)
+    owners = [batch[0] for batch in family.owners[1:]]
+    assert owners == sorted(owners)
+    assert len(owners) == 40
+
+
+def test_large_job_is_not_starved_by_small_ones(make: Callable[..., Any]) -> None:
+    """The oldest job gets every second batch, however many smaller ones come in."""
+    scorer, family = make(20)
+    blocked = busy(scorer, family)
+    large = scorer.submit("large", ["x" * 20] * 10)
+    small = [scorer.submit("small", ["y" * 20]) for _ in range(40)]
+    family.gate.set()
+    wait([blocked, large, *small], WAIT)
+    assert max(number for number, owners in enumerate(family.owners) if "large" in owners) <= 21
+
+
 def test_batches_are_filled_across_jobs(make: Callable[..., Any]) -> None:
     """Room that one job leaves in a batch is used by another."""
     scorer, family = make(100)

@@ -151,6 +151,16 @@ def test_unix_socket(tmp_path: Path) -> None:
         assert scorer.raw_scores("q", ["a"]) == [by_length("q", "a")]
 
 
+def test_nobody_behind_a_unix_socket(tmp_path: Path) -> None:
+    """The message tells of no address, which nobody has given, and asks nobody to correct it."""
+    with RemoteScorer("http://models", uds=str(tmp_path / "s")) as scorer:
+        for _ in range(3):  # soon it is left alone
+            with pytest.raises(ScorerError, match=r"^the process of the models (is away|failed)") as failed:
+                scorer.raw_scores("q", ["a"])
+            assert "http" not in str(failed.value)
+            assert "correct" not in str(failed.value)
+
+
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A certificate for 127.0.0.1, which its own authority signed, and its key."""

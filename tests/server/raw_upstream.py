@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import socketserver
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -44,6 +45,7 @@ class Raw:
         broken: how many requests broke off.
         closes: whether it ends the connection after each answer.
         resets: whether it ends connections with a reset.
+        tls: with which it speaks TLS.
         port: where it listens; 0 at first for any free one.
     """
 
@@ -52,6 +54,7 @@ class Raw:
     broken: int = 0
     closes: bool = False
     resets: bool = False
+    tls: ssl.SSLContext | None = None
     port: int = 0
     changed: threading.Condition = field(default_factory=threading.Condition)
 
@@ -99,6 +102,26 @@ def _chunks(stream: BinaryIO) -> bytes:
     return body
 
 
+def _answered(raw: Raw, stream: Any, out: Any) -> bool:
+    """Answer the next request; whether the connection stays open."""
+    try:
+        got = read(stream)
+    except Broken:
+        with raw.changed:
+            raw.broken += 1
+            raw.changed.notify_all()
+        return False
+    if got is None:
+        return False
+    answer = raw.answer(got) if callable(raw.answer) else raw.answer
+    with raw.changed:
+        raw.got.append(got)
+        raw.changed.notify_all()
+    if answer is not None:
+        out.write(answer)
+    return answer is not None and not raw.closes
+
+
 @contextmanager
 def listening(raw: Raw) -> Iterator[Raw]:
     """Serve on a free port of loopback."""
@@ -106,30 +129,20 @@ def listening(raw: Raw) -> Iterator[Raw]:
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
             with suppress(OSError, ValueError):
-                while True:
-                    try:
-                        got = read(self.rfile)  # type: ignore[arg-type]
-                    except Broken:
-                        with raw.changed:
-                            raw.broken += 1
-                            raw.changed.notify_all()
-                        return
-                    if got is None:
-                        return
-                    answer = raw.answer(got) if callable(raw.answer) else raw.answer
-                    with raw.changed:
-                        raw.got.append(got)
-                        raw.changed.notify_all()
-                    if answer is not None:
-                        self.wfile.write(answer)
-                    if answer is None or raw.closes:
-                        if not raw.resets:
-                            self.connection.shutdown(socket.SHUT_RDWR)
-                        return
+                while _answered(raw, self.rfile, self.wfile):
+                    pass
+                if not raw.resets:
+                    self.connection.shutdown(socket.SHUT_RDWR)
 
     class Server(socketserver.ThreadingTCPServer):
         allow_reuse_address = True
         daemon_threads = True
+
+        def get_request(self) -> tuple[Any, Any]:
+            connection, address = super().get_request()
+            # The handshake comes with the first byte, in the connection's own thread.
+            wrap = {"server_side": True, "do_handshake_on_connect": False}
+            return (raw.tls.wrap_socket(connection, **wrap) if raw.tls else connection), address
 
         def shutdown_request(self, request: Any) -> None:
             if raw.resets:  # what is sent already arrives all the same, mostly

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,31 @@ def test_a_reload_replaces_all_at_once() -> None:
 
     asyncio.run(reload())
     assert new.closed
+
+
+def test_nobody_waits_for_the_old_pipelines() -> None:
+    """Closing them may take a while; requests are answered meanwhile."""
+    began, over = threading.Event(), threading.Event()
+
+    class Slow(Closing):
+        def close(self) -> None:
+            began.set()
+            over.wait(5)
+            super().close()
+
+    old = Slow()
+    left = [old, Closing()]
+
+    async def reload() -> None:
+        live = LivePipelines(lambda: {"memory": left.pop(0)}, Metrics(), grace_s=0)
+        await live.reload()
+        assert await asyncio.to_thread(began.wait, 5)
+        assert not old.closed
+        over.set()
+        live.close()
+
+    asyncio.run(reload())
+    assert old.closed
 
 
 def test_a_reload_with_an_error_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:

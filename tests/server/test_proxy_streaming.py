@@ -152,7 +152,7 @@ def test_only_the_one_engine(raw: Raw, proxy: str, target: str) -> None:
     assert raw.got[-1].header(b"host") == raw.url.removeprefix("http://").encode()
 
 
-@pytest.mark.parametrize("target", ["/../secret", "/a/%2e%2E/../x", "/a/..", "/a\\..\\b", "/%2e%2e%2fx"])
+@pytest.mark.parametrize("target", ["/../secret", "/a/%2e%2E/../x", "/a/..", "/a\\..\\b", "/%2e%2e%2fx", "/..;a/b"])
 def test_nothing_outside_of_a_path(raw: Raw, target: str) -> None:
     """Where the engine has a path, nothing outside of it can be asked for."""
     raw.answer = EMPTY

@@ -10,10 +10,10 @@ SEARCHES = 20
 
 
 def test_one_search_in_a_round() -> None:
-    """Between any two turns the event loop does whatever else there is to do, and turns come in order."""
+    """Between two turns the event loop does whatever else there is to do, and turns come in order."""
 
     async def run() -> list[str]:
-        turns, seen = Turns(), list[str]()
+        turns, seen = Turns(1), list[str]()
 
         async def search(number: int) -> None:
             await turns.mine()
@@ -35,7 +35,7 @@ def test_who_gives_up_holds_up_nobody() -> None:
     """A search that is cancelled while it waits leaves the turns to the others."""
 
     async def run() -> int:
-        turns = Turns()
+        turns = Turns(1)
         waiting = [asyncio.ensure_future(turns.mine()) for _ in range(3)]
         await asyncio.sleep(0)
         waiting[0].cancel()

@@ -80,7 +80,10 @@ def _settings(
             **values,
         )
     except ValidationError as error:
-        problems = (f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors())
+        problems = (
+            f"{'.'.join(map(str, problem['loc']))}: {problem['msg'].removeprefix('Value error, ')}"
+            for problem in error.errors()
+        )
         raise ConfigError("; ".join(problem.removeprefix(": ") for problem in problems)) from error
 
 

@@ -5,11 +5,15 @@ Bytes that are no UTF-8 travel as surrogate escapes, so they survive.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote, unquote_plus
 
 Params = Mapping[str, Any]
+
+#: Halves of surrogate pairs, which JSON can hold, but for those that stand for bytes; Java writes them so, too.
+_HALVES = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
 
 def parsed(query: str) -> dict[str, list[str]]:
@@ -54,7 +58,7 @@ def _pair(piece: str) -> tuple[str, str]:
 
 
 def _quoted(text: str) -> str:
-    return quote(text, safe="", errors="surrogateescape")
+    return quote(_HALVES.sub("?", text), safe="", errors="surrogateescape")
 
 
 def _texts(value: Any) -> list[str]:

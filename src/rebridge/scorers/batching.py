@@ -30,7 +30,9 @@ class Worker(Generic[Output]):
     """Runs the jobs of one model, a batch at a time.
 
     A batch starts with the job whose turn it is, longest inputs first; room that is left is filled from the other
-    jobs. Then it is the next job's turn, so a small job never waits for more than one batch of each other job.
+    jobs. In turns that is the job with the fewest passages left, and the oldest one. So a small job overtakes large
+    ones, none waits for ever, and of more jobs than can be done in time some are done: if all had the same share of
+    the model, all would pass their deadlines.
 
     The thread holds its worker, and so the worker does not hold the model: only jobs do. A model that nobody uses any
     more is freed with its scorer, which calls `retire` then.
@@ -47,6 +49,7 @@ class Worker(Generic[Output]):
         self._budget = Budget(token_budget)
         self._jobs: deque[Job[Output]] = deque()
         self._wake = threading.Condition()
+        self._oldest_first = False
         self._closed = False
         self._thread: threading.Thread | None = None
         self.busy_since: float | None = None
@@ -105,9 +108,8 @@ class Worker(Generic[Output]):
         """Block until there are jobs; whose turn it is stands first. Empty once the worker is closed and done."""
         with self._wake:
             self._wake.wait_for(lambda: self._jobs or self._closed)
-            jobs = tuple(self._jobs)
-            self._jobs.rotate(-1)
-            return jobs
+            self._oldest_first = not self._oldest_first
+            return tuple(self._jobs if self._oldest_first else sorted(self._jobs, key=Job.left))
 
     def _fill(self, jobs: list[Job[Output]]) -> Batch[Output]:
         batch: Batch[Output] = Batch(self._budget.tokens)

@@ -111,6 +111,10 @@ class Job(Generic[Output]):
             self.settle(DeadlineExceeded(f"the deadline passed with {done} scores for {len(self._passages)} passages"))
         return self.settled
 
+    def left(self) -> int:
+        """How much is to be done: passages that are not tokenised yet, and windows without a score."""
+        return len(self._passages) - self._next + self._open
+
     def prepare(self) -> None:
         """Tokenise until there is something to run, or everything is scored."""
         if not self._counts:

@@ -58,8 +58,9 @@ class _Worker:
         pipelines = read_pipelines(plan.settings, plan.configs)
         searched = playground_pipelines(plan.settings, plan.configs, pipelines)
         self._service = ProcessScoring(model_table(plan.settings, pipelines, searched), plan.models)
-        self._shelf = Shelf(searched, self._service.opener)
+        self._searched = searched
         self._live = LivePipelines(self._open, self._metrics, plan.settings.limits.drain_s)
+        self._shelf = Shelf(self._searched, self._service.opener)
         self._proxies = [self._proxy(settings) for settings in plan.settings.proxies]
         self._reloads: set[asyncio.Task[None]] = set()
 
@@ -103,11 +104,13 @@ class _Worker:
         )
 
     def _open(self) -> dict[str, Bridge]:
-        """The bridges, as the files say now."""
+        """The bridges, as the files say now; the playground's pipelines are remembered."""
         pipelines = read_pipelines(self._settings, self._plan.configs)
         searched = playground_pipelines(self._settings, self._plan.configs, pipelines)
         self._service.update(model_table(self._settings, pipelines, searched))
-        return open_bridges(self._settings, self._plan.configs, self._service.opener)
+        bridges = open_bridges(self._settings, self._plan.configs, self._service.opener)
+        self._searched = searched
+        return bridges
 
     @asynccontextmanager
     async def _lifespan(self, _: Any) -> AsyncIterator[None]:
@@ -131,7 +134,6 @@ class _Worker:
     async def _reload_all(self) -> None:
         if not await self._live.reload():
             return
-        pipelines = read_pipelines(self._settings, self._plan.configs)
-        searched = playground_pipelines(self._settings, self._plan.configs, pipelines)
-        old, self._shelf = self._shelf, Shelf(searched, self._service.opener)
-        asyncio.get_running_loop().call_later(self._settings.limits.drain_s, old.close)
+        old, self._shelf = self._shelf, Shelf(self._searched, self._service.opener)
+        loop = asyncio.get_running_loop()
+        loop.call_later(self._settings.limits.drain_s, loop.run_in_executor, None, old.close)

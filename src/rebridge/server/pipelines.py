@@ -155,7 +155,9 @@ class LivePipelines:
             old, self._bridges = self._bridges, bridges
         self._metrics.reloads.inc()
         _log.info("pipelines reloaded")
-        asyncio.get_running_loop().call_later(self._grace_s, _close, old)
+        loop = asyncio.get_running_loop()
+        # In a thread: closing waits for what still runs, and the loop must not.
+        loop.call_later(self._grace_s, loop.run_in_executor, None, _close, old)
         return True
 
     def close(self) -> None:

@@ -19,7 +19,7 @@ class BoundedHttp(HttpToolsProtocol):
     """
 
     _unread = _size = 0
-    _in_head = True
+    _told = False
     _limit: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -33,13 +33,15 @@ class BoundedHttp(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take what came. A field that is not whole yet has been told to nobody, so its bytes are counted here."""
-        inside = self._in_head
+        """Take what came. A field that is not whole yet has been told to nobody, so its bytes are counted here.
+
+        So is all else that is no body: trailers, and what may stand beside the size of a chunk.
+        """
+        self._told = False
         super().data_received(data)
-        if inside and self._in_head and not self.transport.is_closing():
-            self._unread += len(data)
-            if self._unread > HEAD_BYTES:
-                self.send_400_response("The head of the request is too large.")
+        self._unread = 0 if self._told else self._unread + len(data)
+        if self._unread > HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response("The head of the request is too large.")
 
     def on_message_begin(self) -> None:
         """A request begins."""
@@ -58,8 +60,14 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
+        self._told = True
         self._end()
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body has come."""
+        self._told = True
+        super().on_body(body)
 
     def _count(self, size: int) -> None:
         self._size += size
@@ -68,11 +76,10 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _begin(self) -> None:
         self._end()
-        self._unread, self._size, self._in_head = 0, 0, True
+        self._unread, self._size = 0, 0
         self._limit = self.loop.call_later(HEAD_S, self.transport.close)
 
     def _end(self) -> None:
-        self._in_head = False
         if self._limit is not None:
             self._limit.cancel()
             self._limit = None

@@ -68,9 +68,8 @@ class Orders(BaseModel):
 def application(pool: ModelPool, orders: Orders) -> FastAPI:
     """The process's application."""
     app = FastAPI(openapi_url=None)
-    limits = Limits(
-        body_bytes=_NO_BOUND, documents=_NO_BOUND, query_characters=_NO_BOUND, queue=orders.queue, deadline_s=3600.0
-    )
+    bounds = dict.fromkeys(("body_bytes", "documents", "windows", "query_characters"), _NO_BOUND)
+    limits = Limits(**bounds, queue=orders.queue, deadline_s=3600.0)
     app.include_router(native_router(Desk(PoolScoring(pool), limits)))
 
     @app.get("/healthz")

@@ -30,7 +30,8 @@ _MADE_UP = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 _UNSAFE = re.compile("[\udc80-\udcff#]")
 #: What the client library wraps in an error of its own kind.
 _ENDED = frozenset({errno.ECONNRESET, errno.EPIPE})
-_ABOVE = re.compile(r"(?:^|[/\\])\.\.(?:[/\\]|$)")
+#: A step upwards; servers of Java drop what stands after a semicolon.
+_ABOVE = re.compile(r"(?:^|[/\\])\.\.(?:[/\\;]|$)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from rebridge.server.rerank.problems import Problem, problem_of
 from rebridge.server.scoring import ScoringService
 from rebridge.steps import Windows
 
-#: The longest deadline that a request may name, milliseconds: a day.
+#: The longest deadline of a request, milliseconds: a day. A body may name a longer one.
 _LONGEST_MS = 86_400_000
 
 _log = logging.getLogger(__name__)
@@ -142,8 +142,8 @@ class Desk:
             Problem: whatever keeps the client from getting scores.
             ClientGone: if it has left.
         """
-        self._check(asks)
-        wait_s = self.limits.deadline_s if who.deadline_ms is None else who.deadline_ms / 1000
+        self._check(asks, windows)
+        wait_s = self.limits.deadline_s if who.deadline_ms is None else min(who.deadline_ms, _LONGEST_MS) / 1000
         deadline = who.since + wait_s
 
         def submit(scorer: Scorer, ask: Ask) -> Future[Rows]:
@@ -166,10 +166,13 @@ class Desk:
                     raise ScorerError(f"{scorer.name} gave {len(rows)} scores for {len(ask.passages)} passages")
             return Scored(scorer.name, scorer.activation, [row for rows in answers for row in rows])
 
-    def _check(self, asks: Sequence[Ask]) -> None:
+    def _check(self, asks: Sequence[Ask], windows: Windows | None) -> None:
         count, most = sum(len(ask.passages) for ask in asks), self.limits.documents
         if count > most:
             raise Problem("too_many", f"{count} documents are more than the {most} that a request may have: split it")
+        cut, most = 0 if windows is None else count * windows.limit, self.limits.windows
+        if cut > most:
+            raise Problem("too_many", f"{cut} windows are more than the {most} that a request may have: split it")
         longest, most = max((len(ask.query) for ask in asks), default=0), self.limits.query_characters
         if longest > most:
             raise Problem("too_many", f"the query has {longest} characters, more than the {most} that it may have")

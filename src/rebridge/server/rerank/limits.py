@@ -12,6 +12,7 @@ class Limits:
     Attributes:
         body_bytes: largest body of a request.
         documents: most documents of a request.
+        windows: most windows that the passages of a request may be cut into; cutting cannot be ended half way.
         query_characters: longest query.
         queue: most requests that wait for scores at a time; more are refused.
         deadline_s: how long a request may wait for scores that names no deadline of its own.
@@ -20,6 +21,7 @@ class Limits:
 
     body_bytes: int = 32 * 2**20
     documents: int = 1000
+    windows: int = 10_000
     query_characters: int = 32_768
     queue: int = 64
     deadline_s: float = 60.0

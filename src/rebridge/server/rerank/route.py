@@ -129,10 +129,16 @@ def _invalid(error: RequestValidationError) -> Problem:
     if isinstance(error.body, bytes):
         return Problem("invalid", "the body is not read without the header Content-Type: application/json")
     told = [
-        f"{'.'.join(map(str, mistake['loc'][1:])) or 'body'}: {mistake['msg'].removeprefix('Value error, ')}"
-        for mistake in mistakes[:_MOST]
+        f"{_where(*mistake['loc'])}: {mistake['msg'].removeprefix('Value error, ')}"
+        for mistake in mistakes
+        if mistake["type"] != "none_required"  # the other choice where a header may be left out
     ]
-    return Problem("invalid", "; ".join(told))
+    return Problem("invalid", "; ".join(told[:_MOST]))
+
+
+def _where(part: str, *keys: str | int) -> str:
+    """The place of a mistake. Below a header's name stands only which type it should have had."""
+    return ".".join(map(str, keys[:1] if part == "header" else keys)) or part
 
 
 def _refusal(problem: Problem, dialect: Dialect) -> Response:
