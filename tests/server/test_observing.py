@@ -8,6 +8,7 @@ import json
 import logging
 import logging.config
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -92,6 +93,7 @@ def test_the_log_tells_the_request(records: io.StringIO) -> None:
     last = lines[-1]
     assert (last["face"], last["method"], last["path"], last["status"]) == ("api", "GET", "/items/1", 200)
     assert last["ms"] >= 0
+    assert abs(datetime.fromisoformat(last["time"]) - datetime.now(UTC)) < timedelta(minutes=1)
 
 
 def test_no_query_text_in_the_log(records: io.StringIO) -> None:

@@ -20,7 +20,7 @@ _ID_HEADERS = (b"x-request-id", b"x-opaque-id")
 _ID = re.compile(r"[!-~]{1,128}")
 
 _TEXT = "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"
-_JSON = "%(asctime)s %(levelname)s %(name)s %(request_id)s %(message)s"
+_JSON = "%(levelname)s %(name)s %(request_id)s %(message)s"
 
 
 class RequestIdFilter(logging.Filter):
@@ -46,7 +46,8 @@ def log_config(style: Literal["text", "json"], level: str) -> dict[str, Any]:
         "json": {
             "()": "pythonjsonlogger.json.JsonFormatter",
             "fmt": _JSON,
-            "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},
+            "timestamp": "time",  # ISO 8601 with its zone, which the time of text has not
+            "rename_fields": {"levelname": "level", "name": "logger"},
         },
     }
     handler = {"class": "logging.StreamHandler", "formatter": style, "filters": ["request_id"]}
