@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, suppress
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from rebridge.errors import ConfigError, RebridgeError
 from rebridge.scorers import DEFAULT_MODEL
 from rebridge.scorers.sections import open_section
+from rebridge.server.folders import private_folder, sweep
 from rebridge.server.logs import log_config
 from rebridge.server.models.supervisor import Supervisor
 from rebridge.server.pipelines import keep_pipelines, model_table, open_bridges, playground_pipelines, read_pipelines
@@ -78,7 +78,8 @@ class Server:
                 stack.enter_context(closing(bound))
             logs = log_config(settings.log.format, settings.log.level)
             logging.config.dictConfig(logs)
-            own = Path(stack.enter_context(TemporaryDirectory(prefix="rebridge-")))
+            sweep()
+            own = Path(stack.enter_context(private_folder()))
             (own / "metrics").mkdir()
             os.environ[FOLDER] = str(own / "metrics")
             keep_pipelines(self.configs, own / "configs")

@@ -6,7 +6,6 @@ import json
 import logging
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -15,6 +14,7 @@ from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any
 
+from rebridge.server.folders import private_folder
 from rebridge.server.models.asking import ModelsClient
 from rebridge.server.models.table import ModelTable
 
@@ -86,7 +86,7 @@ class Supervisor:
         self._timing = timing or Timing()
         self._command = tuple(command)
         self._table = table
-        self._folder = tempfile.TemporaryDirectory(prefix="rebridge-")
+        self._folder = private_folder()
         self.socket = Path(self._folder.name) / "models"
         self._orders = {
             "socket": str(self.socket),
