@@ -132,7 +132,8 @@ def test_environment_completes_it() -> None:
 
 def test_shipped_files() -> None:
     """Every pipeline file of this repository can be tuned."""
-    files = sorted(Path(__file__).parents[2].glob("configs/**/*.yaml"))
+    found = sorted(Path(__file__).parents[2].glob("configs/**/*.yaml"))
+    files = [file for file in found if file.parent.name != "server"]  # the server's own settings
     assert files
     for file in files:
         check_changeable(file.read_text(encoding="utf-8"))

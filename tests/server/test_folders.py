@@ -15,7 +15,7 @@ def test_folders_of_the_dead_are_swept(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    left, other = tmp_path / f"rebridge-serve-{ended.pid}-abc", tmp_path / "rebridge-serve-notes-1"
+    left, other = tmp_path / f"rebridge-{ended.pid}-abc", tmp_path / "rebridge-notes-1"
     for folder in (left, other):
         (folder / "configs").mkdir(parents=True)
     with private_folder() as running:

@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ import psutil
 import pytest
 
 from rebridge.config import ScorerSection
-from rebridge.errors import ScorerError
+from rebridge.errors import ConfigError, ScorerError
 from rebridge.scorers import Scorer
 from rebridge.server.models.supervisor import Supervisor, Timing
 from rebridge.server.models.table import ModelTable, ServedModel
@@ -165,9 +166,18 @@ def test_a_process_that_cannot_start_is_tried_again(caplog: pytest.LogCaptureFix
     assert "ended with status 3" in caplog.text
 
 
+def test_a_folder_that_is_too_deep_for_sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the path of a socket would be too long, the cure is told at once."""
+    deep = tmp_path / ("d" * 100)
+    deep.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
+    with pytest.raises(ConfigError, match="set TMPDIR"):
+        Supervisor(TABLE)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("frozen", [False, True])
-def test_the_process_ends_with_its_parent(tmp_path: Path, *, frozen: bool) -> None:
+def test_the_process_ends_with_its_parent(*, frozen: bool) -> None:
     """A main process that is killed leaves no process of models behind, not even one that is frozen."""
     code = (
         "import sys, time\n"
@@ -176,18 +186,18 @@ def test_the_process_ends_with_its_parent(tmp_path: Path, *, frozen: bool) -> No
         "watched = Supervisor(ModelTable([]), command=[sys.executable, sys.argv[1]])\n"
         "watched.start(); watched.wait(60); print(watched.pid, flush=True); time.sleep(600)\n"
     )
-    parent = subprocess.Popen(  # noqa: S603 - Python, with our own code
-        [sys.executable, "-c", code, FAKE[1]],
-        stdout=subprocess.PIPE,
-        env={**os.environ, "TMPDIR": str(tmp_path)},
-    )
-    assert parent.stdout is not None
-    with parent.stdout:
-        pid = int(parent.stdout.readline())
-    if frozen:
-        os.kill(pid, signal.SIGSTOP)
-    parent.kill()
-    parent.wait()
+    # pytest's own folders are too deep for sockets.
+    with tempfile.TemporaryDirectory() as folder:
+        parent = subprocess.Popen(  # noqa: S603 - Python, with our own code
+            [sys.executable, "-c", code, FAKE[1]], stdout=subprocess.PIPE, env={**os.environ, "TMPDIR": folder}
+        )
+        assert parent.stdout is not None
+        with parent.stdout:
+            pid = int(parent.stdout.readline())
+        if frozen:
+            os.kill(pid, signal.SIGSTOP)
+        parent.kill()
+        parent.wait()
     assert until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
 
 

@@ -112,8 +112,8 @@ class Job(Generic[Output]):
         return self.settled
 
     def left(self) -> int:
-        """How much is to be done: passages that are not tokenised yet, and windows without a score."""
-        return len(self._passages) - self._next + self._open
+        """How much is to be done: passages that are not tokenised yet, and inputs that wait."""
+        return len(self._passages) - self._next + len(self._inputs)
 
     def prepare(self) -> None:
         """Tokenise until there is something to run, or everything is scored."""

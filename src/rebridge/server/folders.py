@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory, gettempdir
 
 import psutil
 
-_PREFIX = "rebridge-serve-"
+_PREFIX = "rebridge-"
 
 
 def private_folder() -> TemporaryDirectory[str]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -14,12 +16,16 @@ from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any
 
+from rebridge.errors import ConfigError
 from rebridge.server.folders import private_folder
 from rebridge.server.models.asking import ModelsClient
 from rebridge.server.models.table import ModelTable
 
 #: What is run; it is told what to do on its standard input.
 COMMAND = (sys.executable, "-m", "rebridge.server.models.process")
+
+#: Bytes in the path of a Unix socket, where it is shortest (macOS).
+_LONGEST_SOCKET = 103
 
 _log = logging.getLogger(__name__)
 
@@ -88,6 +94,9 @@ class Supervisor:
         self._table = table
         self._folder = private_folder()
         self.socket = Path(self._folder.name) / "models"
+        if len(os.fsencode(self.socket)) > _LONGEST_SOCKET:
+            self._folder.cleanup()
+            raise ConfigError(f"{tempfile.gettempdir()} is too deep for sockets: set TMPDIR to a shorter folder")
         self._orders = {
             "socket": str(self.socket),
             "memory_budget_mb": memory_budget_mb,
