@@ -121,7 +121,7 @@ def child(running: Served, word: str) -> int:
 
 
 def test_the_process_of_the_models_is_killed(local: tuple[Place, Served]) -> None:
-    """Until it is back, seconds later: searches in the engine's order, `scorer_failed`; the API 503."""
+    """For seconds: searches in the engine's order, `scorer_failed` or `circuit_open`; the API 503."""
     place, running = local
     killed = child(running, "rebridge.server.models.process")
     os.kill(killed, signal.SIGKILL)
