@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,9 +64,22 @@ class Database(Closing):
             raise ConfigError(f"{self.path} was written by another version of rebridge. Delete it or name another.")
         with self._translated():
             # A commit then costs no wait for the disk; a power failure may cost the last ones, never the file.
-            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._write_ahead()
             self._connection.execute("PRAGMA synchronous=NORMAL")
             self._connection.executescript(f"{_TABLES} PRAGMA user_version={_FORMAT};")
+
+    def _write_ahead(self) -> None:
+        """Let readers go on while somebody writes. SQLite does not wait for its turn here, so we do."""
+        until = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode=WAL")
+            except sqlite3.OperationalError:
+                if time.monotonic() >= until:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
 
     def rows(self, statement: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
         """The rows that a statement gives, one after the other."""
