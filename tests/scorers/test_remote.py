@@ -265,9 +265,9 @@ class TestEnds:
         """However many searches are cancelled at whatever point, later ones are answered."""
         with serving(StandIn(fault=lambda _handler, number: bool(time.sleep(number % 7 / 1000)))) as peer:
             scorer = ask(peer, batch_size=2, connections=2)
-            for number in range(60):
+            for number in range(200):
                 future = scorer.submit("q", ["a"] * 9)
-                time.sleep(number % 10 / 1000)
+                time.sleep(number % 10 / 2000)
                 future.cancel()
             peer.fault = lambda *_: False
             assert scorer.submit("q", ["a"] * 9).result(5) == [(by_length("q", "a"),)] * 9

@@ -8,7 +8,7 @@ import ssl
 import time
 from dataclasses import dataclass, replace
 
-import httpx
+import aiohttp
 from pybreaker import CircuitBreaker, CircuitBreakerError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
 
@@ -28,9 +28,6 @@ _FAIR_S = 0.1
 #: An answer beyond this is none, bytes.
 _LONGEST = 64 * 2**20
 _OK = 200
-
-#: Failures of a connection that another attempt may not meet.
-_PASSING = (httpx.NetworkError, httpx.RemoteProtocolError, httpx.ConnectTimeout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +50,23 @@ class Peer:
     trust: ssl.SSLContext
     uds: str | None
 
-    def client(self) -> httpx.AsyncClient:
-        """A client for it. Only the answer as a whole has a time limit, which is not httpx's to keep."""
-        limits = httpx.Limits(max_connections=self.connections, max_keepalive_connections=self.connections)
-        return httpx.AsyncClient(
+    def client(self) -> aiohttp.ClientSession:
+        """A client for it. Only the answer as a whole has a time limit, which is not aiohttp's to keep.
+
+        Not httpx, whose pool loses a connection for good with some of the requests that are cancelled
+        (https://github.com/encode/httpcore/issues/1093), until no request gets one.
+        """
+        connector: aiohttp.BaseConnector = (
+            aiohttp.TCPConnector(limit=self.connections, ssl=self.trust)
+            if self.uds is None
+            else aiohttp.UnixConnector(self.uds, limit=self.connections)
+        )
+        return aiohttp.ClientSession(
+            connector=connector,
             headers={"Authorization": f"Bearer {self.api_key}"} if self.api_key else {},
-            timeout=httpx.Timeout(None, connect=_CONNECT_S),
-            limits=limits,
-            verify=self.trust,
-            transport=None if self.uds is None else httpx.AsyncHTTPTransport(uds=self.uds, limits=limits),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S),
+            trust_env=self.uds is None,
         )
 
 
@@ -108,7 +113,7 @@ class Channel:
 
     async def close(self) -> None:
         """End all connections."""
-        await self._client.aclose()
+        await self._client.close()
 
     async def _attempt(self, dialect: Dialect, ask: Ask, deadline: float | None) -> Reading:
         async with self._free:
@@ -146,11 +151,13 @@ class Channel:
         try:
             with client_span("score", about) as traced:
                 headers = {"Content-Type": "application/json", **traced}
-                async with self._client.stream("POST", self._peer.url, content=content, headers=headers) as response:
+                async with self._client.post(
+                    self._peer.url, data=content, headers=headers, allow_redirects=False
+                ) as response:
                     answer = await self._read(response)
-        except httpx.HTTPError as error:
-            raise no_answer(self._place, error, passing=isinstance(error, _PASSING)) from error
-        if response.status_code != _OK:
+        except aiohttp.ClientError as error:
+            raise no_answer(self._place, error) from error
+        if response.status != _OK:
             raise refused(self._place, response, answer, self._peer.api_key, (ask.query, *ask.texts))
         try:
             return dialect.read(json.loads(answer), ask)
@@ -160,9 +167,9 @@ class Channel:
             kind = response.headers.get("content-type", "no type")
             raise RemoteError(f"{self._place.url} did not answer with JSON, but {kind}, {len(answer)} bytes") from error
 
-    async def _read(self, response: httpx.Response) -> bytes:
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         parts, size = [], 0
-        async for part in response.aiter_bytes():
+        async for part in response.content.iter_any():
             parts.append(part)
             size += len(part)
             if size > _LONGEST:

@@ -13,7 +13,7 @@ from rebridge.errors import Busy, DeadlineExceeded, ScorerError, UnknownModel
 from rebridge.remote import Place, one_line
 
 if TYPE_CHECKING:
-    import httpx
+    import aiohttp
 
 #: Characters of a text of the request that a peer's message must not hold, and the least that can be told apart.
 _QUOTED, _TELLING = 40, 8
@@ -73,17 +73,19 @@ class RemoteError(ScorerError):
         self.too_many, self.status = too_many, status
 
 
-def no_answer(place: Place, error: Exception, *, passing: bool) -> RemoteError:
-    """The failure of a connection."""
+def no_answer(place: Place, error: Exception) -> RemoteError:
+    """The failure of a connection, which another attempt may not meet."""
     # What the operating system said stands furthest down.
     chain: list[BaseException] = [error]
     while below := chain[-1].__cause__ or chain[-1].__context__:
         chain.append(below)
     text = next((f"{type(one).__name__}: {one}" for one in reversed(chain) if str(one)), type(error).__name__)
-    return RemoteError(str(place.failure(None, text, one_line(text), told=False)), passing=passing)
+    return RemoteError(str(place.failure(None, text, one_line(text), told=False)), passing=True)
 
 
-def refused(place: Place, response: httpx.Response, body: bytes, secret: str | None, texts: Sequence[str]) -> Exception:
+def refused(
+    place: Place, response: aiohttp.ClientResponse, body: bytes, secret: str | None, texts: Sequence[str]
+) -> Exception:
     """The failure that an HTTP status other than 200 means.
 
     Args:
@@ -93,7 +95,7 @@ def refused(place: Place, response: httpx.Response, body: bytes, secret: str | N
         secret: the key that was sent.
         texts: what was asked, which the peer's words may quote.
     """
-    status, error = response.status_code, _parsed(body)
+    status, error = response.status, _parsed(body)
     if status == 504 and _reason(error) == "deadline":  # noqa: PLR2004 - our own dialect's word
         return DeadlineExceeded(f"{place.url} had no scores before the deadline")
     words = _words(error)
