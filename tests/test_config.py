@@ -257,3 +257,52 @@ class TestRemoteScorers:
         validator = jsonschema.Draft202012Validator(json_schema())
         validator.validate({"scorer": {"kind": "remote", "url": "http://gpu", "dialect": "tei"}, "fallbacks": [{}]})
         assert not validator.is_valid({"fallbacks": [{"modle": "x"}]})
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [("true", (100_000, 86_400.0)), ("{}", (100_000, 86_400.0)), ("{size: 5, ttl_s: 60}", (5, 60.0)), ("false", None)],
+)
+def test_a_score_cache_is_switched_or_described(write: Write, said: str, expected: tuple[int, float] | None) -> None:
+    """Scores are kept where the pipeline says so, as long and as many as it says."""
+    cache = load_config("docs", write(f"scorer: {{score_cache: {said}}}")).scorer.score_cache
+    assert (None if cache is None else (cache.size, cache.ttl_s)) == expected
+    assert load_config("docs", write("")).scorer.score_cache is None
+
+
+def test_a_score_cache_from_outside(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The address of a Redis can come from the environment, and is shown nowhere."""
+    monkeypatch.setenv("REBRIDGE_PIPELINE__DOCS__SCORER__SCORE_CACHE__REDIS", "redis://:sk-4711@cache:6380/0")
+    section = load_config("docs", write("scorer: {score_cache: {size: 5}}")).scorer
+    assert section.score_cache is not None
+    assert section.score_cache.size == 5
+    assert section.score_cache.redis_place == "cache:6380"
+    assert "4711" not in f"{section!r} {section.model_dump_json()}"
+
+
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [
+        ("{redis: 'http://:sk-4711@cache'}", "must be an address like redis://"),
+        ("{redis: 'redis://:sk-4711@cache:99999'}", "must be an address like redis://"),
+        ("{sise: 5}", "Did you mean 'size'?"),
+        ("{size: 0}", "greater than or equal to 1"),
+        ("{ttl_s: 0}", "greater than or equal to 1"),
+        ("7", "score_cache"),
+    ],
+)
+def test_a_score_cache_that_cannot_be(write: Write, said: str, problem: str) -> None:
+    """What is wrong is named with its line, without what may be secret."""
+    with pytest.raises(ConfigError) as caught:
+        load_config("docs", write(f"scorer:\n  score_cache: {said}"))
+    assert problem in str(caught.value)
+    assert "docs.yaml:2" in str(caught.value)
+    assert "4711" not in str(caught.value)
+
+
+def test_the_token_budget_is_a_number_or_automatic(write: Write) -> None:
+    """The word says what a missing key means, and no other word will do."""
+    assert load_config("docs", write("scorer: {token_budget: auto}")).scorer == load_config("docs", write("")).scorer
+    assert load_config("docs", write("scorer: {token_budget: 512}")).scorer.token_budget == 512
+    with pytest.raises(ConfigError, match="token_budget"):
+        load_config("docs", write("scorer: {token_budget: much}"))

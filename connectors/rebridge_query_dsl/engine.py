@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
@@ -31,6 +31,8 @@ MAX_ID_BYTES = 512
 _RESERVED = frozenset({"_id", "_index", "_source", "_routing", "_field_names", "_ignored", "_seq_no", "_tier", "_type"})
 #: Documents that are looked at for names of fields that no mapping has.
 _SAMPLE = 20
+#: Documents that are read at a time when all are, and how long the engine waits until the next are asked for.
+_SCANNED, _SCROLL = 100, "30m"
 _BLOCKS = {
     "index.blocks.read_only_allow_delete": "The engine sets this when its disk is full: free space.",
     "index.blocks.read_only": "Set it to null to add documents.",
@@ -121,6 +123,26 @@ class QueryDslEngine(Closing):
         source: Mapping[str, Any] | None = hits[0].get("_source", {}) if hits else None
         return source
 
+    def scan(self, fields: Sequence[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Every document that there was at the start once, as (id, ``_source``), reduced to these fields.
+
+        By scrolling, which all versions of both products know alike, and which needs no more rights than searching:
+        https://www.elastic.co/docs/reference/elasticsearch/rest-apis/paginate-search-results#scroll-search-results
+
+        Raises:
+            ConnectorError: if a part of the index cannot be read.
+        """
+        body = {"query": {"match_all": {}}, "sort": ["_doc"], "size": _SCANNED, "_source": list(fields)}
+        reply = self._ask("POST", f"{self._path}/_search?scroll={_SCROLL}", body)
+        try:
+            while hits := self._all_shards(reply)["hits"]["hits"]:
+                for hit in hits:
+                    yield hit["_id"], hit.get("_source", {})
+                again = {"scroll": _SCROLL, "scroll_id": reply["_scroll_id"]}
+                reply = self._ask("POST", "/_search/scroll", again)
+        finally:
+            self._allowed("DELETE", "/_search/scroll", {"scroll_id": [reply["_scroll_id"]]})
+
     def count(self) -> int:
         """How many documents the index holds."""
         return int(self._ask("GET", f"{self._path}/_count")["count"])
@@ -162,6 +184,13 @@ class QueryDslEngine(Closing):
             reply = self._client.perform(method, path, body)
         if not isinstance(reply, dict):
             raise BadReply("no JSON object", self._place.product, reply)
+        return reply
+
+    def _all_shards(self, reply: dict[str, Any]) -> dict[str, Any]:
+        failed = reply.get("_shards", {}).get("failed", 0)
+        if failed:
+            index, product = self._settings.index, self._place.product
+            raise ConnectorError(f"{failed} shards of {index!r} do not answer: see the state of {product}'s cluster.")
         return reply
 
     def _allowed(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:

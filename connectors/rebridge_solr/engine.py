@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from itertools import islice
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Documents sent at once, and ids asked for at once (a query of Solr holds at most 1,024 clauses).
 _BATCH = 500
+#: Documents that are read at a time when all are.
+_SCANNED = 100
 #: Longest id in UTF-8 bytes, which is that of any term of Lucene.
 MAX_ID_BYTES = 32_766
 _SOLRS_OWN = frozenset({"_version_", "_root_", "_nest_path_"})
@@ -120,6 +122,25 @@ class SolrEngine(Closing):
         ours = self._settings.fields or {}
         stored = {name: value for name, value in found[0].items() if name not in left_out} if found else None
         return stored and {name: _single(value) if name in ours else value for name, value in stored.items()}
+
+    def scan(self, fields: Sequence[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Every document once, by its unique key, with its stored fields as in a search that names none.
+
+        https://solr.apache.org/guide/solr/latest/query-guide/pagination-of-results.html#fetching-a-large-number-of-sorted-results-cursors
+
+        Raises:
+            ConnectorError: if a part of the collection cannot be read.
+        """
+        del fields  # `fl=*` shows all
+        mark, key = "*", self._key
+        while True:
+            reply = self._ask({**_EVERYTHING, "sort": f"{key} asc", "rows": _SCANNED, "cursorMark": mark})
+            if reply.get("responseHeader", {}).get("partialResults"):
+                raise ConnectorError(f"Some shards of {self._settings.index!r} do not answer: see Solr's log.")
+            yield from ((str(found[key]), found) for found in reply["response"]["docs"])
+            if reply["nextCursorMark"] == mark:
+                return
+            mark = reply["nextCursorMark"]
 
     def count(self) -> int:
         """How many documents the core or collection holds."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -28,6 +28,8 @@ from rebridge_tantivy.settings import META, FieldType
 _WRITER_HEAP = 128_000_000
 #: Documents that are looked at for names of fields that are not indexed.
 _SAMPLE = 20
+#: Documents that are read at a time when all are: tantivy begins from the first one for each such slice.
+_SCANNED = 10_000
 
 
 class Index(Closing):
@@ -128,6 +130,16 @@ class Index(Closing):
         """The fields of one document, or None."""
         document = self._find(self._searcher(), doc_id)
         return None if document is None else decode_source(document[SOURCE][0])
+
+    def scan(self, fields: Sequence[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Every document of the newest commit once, in the order of the index, whole."""
+        del fields
+        searcher = self._searcher()
+        for offset in range(0, searcher.num_docs, _SCANNED):
+            found: Any = searcher.search(Query.all_query(), _SCANNED, count=False, offset=offset)
+            for _, address in found.hits:
+                document = searcher.doc(address)
+                yield document[ID][0], decode_source(document[SOURCE][0])
 
     def count(self) -> int:
         """How many documents the index holds."""

@@ -14,7 +14,7 @@ A connector registers an instance under the entry-point group ``rebridge.connect
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import Any, Protocol, TypeVar
@@ -73,6 +73,15 @@ class Engine(Protocol[SentT_contra, ReceivedT_co]):
 
     def get(self, doc_id: str) -> Mapping[str, Any] | None:
         """The fields of one document, or None."""
+
+    def scan(self, fields: Sequence[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Every document once, in no particular order, as (id, source); the source holds at least these fields.
+
+        They look as in the hits of a search, so that the same passages are made of them.
+
+        Raises:
+            ConnectorError: if the engine cannot give all documents.
+        """
 
     def count(self) -> int:
         """How many documents the index holds."""

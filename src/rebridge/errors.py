@@ -114,6 +114,10 @@ class DeadlineExceeded(ScorerError):
     reason = "deadline"
 
 
+class NoScores(ScorerError):
+    """The scorer gave no finite score for any passage."""
+
+
 class NoPassages(ScorerError):
     """No candidate has text in any of the passage fields."""
 

@@ -15,7 +15,7 @@ from rebridge.yaml_source import Location, YamlSource, valid_keys
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 #: Keys whose values no message shows.
-_SECRETS = frozenset({"api_key", "api_keys", "password", "token"})
+_SECRETS = frozenset({"api_key", "api_keys", "password", "redis", "token"})
 
 
 class FileAndEnvironment(BaseSettings):

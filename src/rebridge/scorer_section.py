@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
+    BeforeValidator,
+    ByteSize,
     ConfigDict,
     Field,
     FilePath,
@@ -17,9 +21,67 @@ from pydantic import (
 )
 
 from rebridge.remote import Seconds, address_parts
+from rebridge.scorers.embeddings import Precision
 from rebridge.scorers.hub import DEFAULT_MODEL
 
 Dialect = Literal["rebridge", "cohere", "jina", "tei", "vllm", "infinity"]
+
+
+_REDIS_PORT = 6379
+
+
+def _redis_url(url: SecretStr) -> SecretStr:
+    cure = "must be an address like redis://localhost:6379/0, rediss://... or unix:///path"
+    try:
+        parts = urlsplit(url.get_secret_value())
+        place = {"redis": parts.hostname, "rediss": parts.hostname, "unix": parts.path}.get(parts.scheme)
+        usable = place and parts.port != 0  # raises ValueError for a port that none can have
+    except ValueError:
+        raise ValueError(cure) from None
+    if not usable:
+        raise ValueError(cure)
+    return url
+
+
+class ScoreCacheSection(BaseModel):
+    """How long scores are kept, how many, and where."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    size: Annotated[int, Field(ge=1, description="Most scores that a process keeps: passages read for a query.")] = (
+        100_000
+    )
+    ttl_s: Annotated[float, Field(ge=1, le=10 * 365 * 86_400, description="Seconds until a score is forgotten.")] = (
+        86_400.0
+    )
+    redis: Annotated[
+        SecretStr | None,
+        AfterValidator(lambda url: None if url is None else _redis_url(url)),
+        Field(description="Address of a Redis in which processes share scores: redis://localhost:6379/0."),
+    ] = None
+
+    @property
+    def redis_place(self) -> str | None:
+        """Where the Redis is, without what may be secret; None if there is none."""
+        if self.redis is None:
+            return None
+        parts = urlsplit(self.redis.get_secret_value())
+        return f"{parts.hostname}:{parts.port or _REDIS_PORT}" if parts.scheme != "unix" else parts.path
+
+
+def _automatic(value: Any) -> Any:
+    """The word for what a missing value means."""
+    return None if value == "auto" else value
+
+
+def _switched(value: Any) -> Any:
+    """True and false say whether there is a cache."""
+    return ({} if value else None) if isinstance(value, bool) else value
+
+
+ScoreCache = Annotated[
+    ScoreCacheSection | None, BeforeValidator(_switched, json_schema_input_type=ScoreCacheSection | bool | None)
+]
 
 
 class ScorerSection(BaseModel):
@@ -34,6 +96,10 @@ class ScorerSection(BaseModel):
     model: Annotated[
         str, Field(description="Hub id or local folder; of a remote scorer, its name there (default: the peer's own).")
     ] = DEFAULT_MODEL
+
+    score_cache: Annotated[
+        ScoreCache, Field(description="Keep scores for queries that come again: true, or how. Default: false.")
+    ] = None
 
     url: Annotated[str | None, Field(description="Address of a remote scorer.")] = None
     dialect: Annotated[Dialect, Field(description="The API that a remote scorer speaks.")] = "rebridge"
@@ -51,10 +117,18 @@ class ScorerSection(BaseModel):
 
     recipe: Annotated[str | None, Field(description="How it is scored; default: by its name or configuration.")] = None
     device: Annotated[str, Field(description="auto, cpu, cuda, cuda:1, mps.")] = "auto"
-    dtype: Annotated[Literal["auto", "float32", "bfloat16", "float16"], Field(description="auto: exact on CPU.")] = (
-        "auto"
-    )
-    token_budget: Annotated[int | None, Field(ge=1, description="Most tokens in a batch; default: by device.")] = None
+    dtype: Annotated[
+        Literal["auto", "float32", "bfloat16", "float16", "int8"],
+        Field(description="auto: exact on CPU; bfloat16 for GPUs and new CPUs; int8 for encoders on a CPU."),
+    ] = "auto"
+    backend: Annotated[
+        Literal["auto", "transformers"], Field(description="What computes the layers; auto: the faster one.")
+    ] = "auto"
+    token_budget: Annotated[
+        int | None,
+        Field(ge=1, description="Most tokens in a batch; auto, the default: by device, measured on a CPU."),
+        BeforeValidator(_automatic, json_schema_input_type=Annotated[int, Field(ge=1)] | Literal["auto"] | None),
+    ] = None
     revision: Annotated[str | None, Field(description="Branch, tag or commit on the hub.")] = None
     local_files_only: Annotated[bool, Field(description="Never ask the hub.")] = False
     cache_dir: Annotated[Path | None, Field(description="Folder of downloaded models; default: the hub's own.")] = None
@@ -75,7 +149,17 @@ class ScorerSection(BaseModel):
     negative: Annotated[str | None, Field(description="Token of any other passage (causal models).")] = None
     query_length: Annotated[int | None, Field(ge=1, description="Tokens of the query (ColBERT).")] = None
     document_length: Annotated[int | None, Field(ge=1, description="Tokens of the passage (ColBERT).")] = None
-    cache_size: Annotated[int | None, Field(ge=0, description="Bytes of passage embeddings to keep.")] = None
+    cache_size: Annotated[
+        int | None, Field(ge=0, description="Bytes of passage embeddings to keep in memory (ColBERT, bi-encoders).")
+    ] = None
+    store: Annotated[
+        bool | Path | None,
+        Field(description="Keep passage embeddings on disk too: true for the user's cache folder, or another folder."),
+    ] = None
+    store_size: Annotated[
+        ByteSize | None, Field(ge=2**20, description="Bound of that file, as 5GB or in bytes; default: 10GB.")
+    ] = None
+    store_dtype: Annotated[Precision | None, Field(description="Precision of what is kept; default: float16.")] = None
 
     @model_validator(mode="before")
     @classmethod
@@ -88,7 +172,7 @@ class ScorerSection(BaseModel):
     def _of_its_kind(cls, value: Any, info: ValidationInfo) -> Any:
         """A key that has no effect would be a mistake that nobody notices."""
         name, kind = str(info.field_name), info.data.get("kind")
-        own = set(ScorerSection.model_fields) - {"kind", "model"}  # a subclass may have more, for both kinds
+        own = set(ScorerSection.model_fields) - _COMMON  # a subclass may have more, for both kinds
         foreign = name in own and (name in _REMOTE) != (kind == "remote")
         if kind is not None and foreign and value != cls.model_fields[name].default:
             cure = "set kind: remote, or remove it" if kind == "local" else "its peer decides on that; remove it"
@@ -101,6 +185,13 @@ class ScorerSection(BaseModel):
         if url is not None:
             address_parts(url, "http://gpu.example:8080")
         return url
+
+    @model_validator(mode="after")
+    def _stores_somewhere(self) -> Self:
+        useless = [name for name in ("store_size", "store_dtype") if getattr(self, name) is not None]
+        if useless and not self.store:
+            raise ValueError(f"{useless[0]} has no effect without store: add store: true, or a folder")
+        return self
 
     @model_validator(mode="after")
     def _has_an_address(self) -> Self:
@@ -118,17 +209,23 @@ class ScorerSection(BaseModel):
         """What the scorer is called until it is open."""
         return self.model or self.dialect
 
+    def uncached(self) -> Self:
+        """The same scorer, whose scores are not kept."""
+        return self.model_copy(update={"score_cache": None})
+
     def options(self) -> dict[str, Any]:
-        """Keyword arguments, without the model: those that are set or have a default.
+        """Keyword arguments of what scores, without the model: those that are set or have a default.
 
         They are for `rebridge.open_scorer`, or for `rebridge.scorers.remote.RemoteScorer`.
         """
         own = (name for name in type(self).model_fields if (name in _REMOTE) == (self.kind == "remote"))
-        options = {name: getattr(self, name) for name in own if name not in {"kind", "model"}}
+        options = {name: getattr(self, name) for name in own if name not in _COMMON}
         shown = ((name, _plain(value)) for name, value in options.items())
         return {name: value for name, value in shown if value is not None}
 
 
+#: The keys of a section that are no options of what scores.
+_COMMON = frozenset({"kind", "model", "score_cache"})
 #: The keys of a section that are a remote scorer's alone.
 _REMOTE = frozenset({"url", "dialect", "api_key", "batch_size", "connections", "timeout_s", "ca_certs"})
 

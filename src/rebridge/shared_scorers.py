@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from threading import Lock, Thread
-from typing import Any
 
 from rebridge.config import ScorerSection
 from rebridge.errors import ScorerError
 from rebridge.scorers import open_section
 from rebridge.scorers.base import Scorer
+from rebridge.scorers.waiting import after
 from rebridge.steps import Windows
 
 #: Seconds until a model that could not be loaded is tried again.
@@ -105,11 +105,18 @@ class LazyScorer(Scorer):
 
     def _ask(self, submit: Callable[[Scorer], Future[Answer]]) -> Future[Answer]:
         opening = self._opened()
-
-        def ask() -> Future[Answer]:
+        if opening.done() and not opening.exception():
             return submit(opening.result())
 
-        return ask() if opening.done() and not opening.exception() else _after(opening, ask)
+        def ask() -> Future[Answer]:
+            try:
+                return submit(opening.result())
+            except ScorerError:
+                raise
+            except Exception as error:
+                raise ScorerError(f"the model cannot be loaded: {error}") from error
+
+        return after(opening, ask)
 
     def close(self) -> None:
         """Close the scorer, or let it close as soon as it is open; a later use opens it again."""
@@ -137,39 +144,3 @@ class LazyScorer(Scorer):
             opening.set_exception(error)
         else:
             opening.set_result(scorer)
-
-
-def _after(opening: Future[Scorer], ask: Callable[[], Future[Answer]]) -> Future[Answer]:
-    """The future of what can be asked only when the scorer is open. Cancelling it cancels what was asked."""
-    outer: Future[Answer] = Future()
-
-    def settle(inner: Future[Answer]) -> None:
-        if not inner.cancelled() and (error := inner.exception()):
-            _set(outer, outer.set_exception, error)
-        elif not inner.cancelled():
-            _set(outer, outer.set_result, inner.result())
-        else:
-            outer.cancel()
-            outer.set_running_or_notify_cancel()
-
-    def go_on(_: Future[Scorer]) -> None:
-        if outer.cancelled():
-            outer.set_running_or_notify_cancel()
-            return
-        try:
-            inner = ask()
-        except Exception as error:  # noqa: BLE001 - it is the future's
-            failure = error if isinstance(error, ScorerError) else ScorerError(f"the model cannot be loaded: {error}")
-            _set(outer, outer.set_exception, failure)
-            return
-        outer.add_done_callback(lambda done: inner.cancel() if done.cancelled() else None)
-        inner.add_done_callback(settle)
-
-    opening.add_done_callback(go_on)
-    return outer
-
-
-def _set(future: Future[Answer], setter: Callable[[Any], None], value: Any) -> None:
-    """Settle a future that others may have cancelled in the meantime."""
-    if future.set_running_or_notify_cancel():
-        setter(value)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -79,6 +79,11 @@ class MemoryEngine:
     def get(self, doc_id: str) -> Document | None:
         """The fields of one document."""
         return self.documents.get(doc_id)
+
+    def scan(self, fields: Sequence[str]) -> Iterator[tuple[str, Document]]:
+        """All documents, whole."""
+        del fields
+        yield from self.documents.items()
 
     def count(self) -> int:
         """How many documents there are."""

@@ -48,7 +48,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def fake(monkeypatch: pytest.MonkeyPatch) -> FakeScorer:
     """All models are this one."""
     from rebridge.evaluation import models, session  # need an extra, which other commands do without
-    from rebridge.evaluation.fingerprints import Fingerprint
+    from rebridge.scorers.fingerprint import Fingerprint
 
     scorer = FakeScorer(favourites)
     monkeypatch.setattr(models, "open_section", lambda *_, **__: scorer)

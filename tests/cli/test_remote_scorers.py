@@ -62,9 +62,10 @@ def test_doctor(peer: StandIn) -> None:
 
     def found() -> dict[str, str]:
         findings = json.loads(rebridge("doctor", "--json").stdout)
-        return next(finding for finding in findings if finding["topic"] == "pipeline docs")
+        return next(finding for finding in findings if finding["topic"] == "scorer tei of docs")
 
     assert found()["state"] == "ok"
+    assert found()["text"] == f"tei at {peer.url}; score cache off"
     peer.fault = always(answering(401, {"error": "who are you?"}))
     refused = found()
     assert refused["state"] == "problem"

@@ -19,7 +19,7 @@ from rebridge.cli import app
 from rebridge.config_files import load_config
 from rebridge.errors import ConfigError
 from rebridge.evaluation import models, running
-from rebridge.evaluation.fingerprints import Fingerprint
+from rebridge.scorers.fingerprint import Fingerprint
 from rebridge.testing import FakeScorer
 
 QUERIES = 12

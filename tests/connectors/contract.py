@@ -188,6 +188,14 @@ class Contract:
         assert case.engine.get("d3") is None
         assert case.engine.check() == []
 
+    def test_every_document_is_read_once(self, case: Case) -> None:
+        """All documents can be read one after the other, and give the passages that searches give."""
+        template = PassageTemplate("{title} {lang}")
+        read = {key: template.build(source) for key, source in case.engine.scan(template.fields)}
+        assert read.keys() == dict(DOCUMENTS).keys()
+        outcome = case.searcher(FakeScorer(), passage=template).search("shoe", size=50)
+        assert read == {hit.candidate.doc_id: template.build(hit.candidate.source) for hit in outcome.page}
+
     def test_facts(self, case: Case) -> None:
         """The engine names itself and the fields that queries and passages may name."""
         facts = case.engine.facts()

@@ -9,11 +9,11 @@ from typing import Any
 from rebridge.config import PipelineConfig
 from rebridge.connector import Connector, Engine
 from rebridge.evaluation.database import Database
-from rebridge.evaluation.fingerprints import Fingerprint
 from rebridge.evaluation.first_stages import IndexedFirstStage
 from rebridge.evaluation.model import Topics
 from rebridge.evaluation.running import Bench
 from rebridge.scorers import Scorer
+from rebridge.scorers.fingerprint import Fingerprint
 from rebridge.searcher import Searcher
 from rebridge.testing import FakeScorer, MemoryConnector, MemoryEngine
 

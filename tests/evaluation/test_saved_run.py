@@ -13,13 +13,13 @@ pytest.importorskip("ir_measures", reason="evaluation needs the extra: pip insta
 
 from rebridge.errors import ConfigError
 from rebridge.evaluation.database import Database
-from rebridge.evaluation.fingerprints import Fingerprint
 from rebridge.evaluation.journal import Journal
 from rebridge.evaluation.measures import parse_measures
 from rebridge.evaluation.running import Bench, evaluate_variants, prepare
 from rebridge.evaluation.runs import read_run, write_run
 from rebridge.evaluation.saved_run import SavedRun
 from rebridge.evaluation.variants import variants
+from rebridge.scorers.fingerprint import Fingerprint
 from rebridge.testing import FakeScorer
 
 from .memory_bench import DOCUMENTS, TOPICS, bench, config, favourites

@@ -9,12 +9,16 @@ import pytest
 
 pytest.importorskip("ir_measures", reason="evaluation needs the extra: pip install 'rebridge[eval]'")
 
+from rebridge.config import ScorerSection
 from rebridge.evaluation.database import Database
 from rebridge.evaluation.measures import parse_measures
 from rebridge.evaluation.model import Result
+from rebridge.evaluation.models import LoadedModels
 from rebridge.evaluation.running import evaluate_variants, invalid, prepare
 from rebridge.evaluation.variants import variants
+from rebridge.scorers import open_section
 from rebridge.scorers.cache import EmbeddingCache
+from rebridge.scorers.score_cache import CachedScorer
 from rebridge.testing import FakeScorer
 
 from .memory_bench import TOPICS, bench, config, engine, favourites
@@ -96,3 +100,11 @@ def test_a_page_of_ten() -> None:
         where = bench(database, over=over)  # type: ignore[arg-type]
         evaluate_variants(prepare(chosen, where), TOPICS, where, measures=parse_measures(["P@5"]), timed=1)
     assert {request["size"] for request in over.requests[len(TOPICS.queries) :]} == {10}
+
+
+def test_scores_are_never_kept() -> None:
+    """Whatever a pipeline says, the model of an evaluation keeps no scores, and so none are timed that were kept."""
+    section = ScorerSection.model_validate({"kind": "remote", "url": "http://127.0.0.1:1", "score_cache": True})
+    with LoadedModels() as models, open_section(section) as serving:
+        assert isinstance(serving, CachedScorer)
+        assert not isinstance(models(section), CachedScorer)

@@ -126,17 +126,17 @@ def _config(kind: str, vocabulary: int, **extra: Any) -> Any:
         return transformers.ModernBertConfig(
             **size, **special, max_position_embeddings=96, local_attention=16, global_attn_every_n_layers=2
         )
-    return transformers.DebertaV2Config(
-        **size,
-        max_position_embeddings=96,
-        relative_attention=True,
-        position_buckets=16,
-        pos_att_type=["p2c", "c2p"],
-        position_biased_input=False,
-        share_att_key=True,
-        norm_rel_ebd="layer_norm",
-        type_vocab_size=0,
-    )
+    deberta = {
+        "max_position_embeddings": 96,
+        "relative_attention": True,
+        "position_buckets": 16,
+        "pos_att_type": ["p2c", "c2p"],
+        "position_biased_input": False,
+        "share_att_key": True,
+        "norm_rel_ebd": "layer_norm",
+        "type_vocab_size": 0,
+    }
+    return transformers.DebertaV2Config(**{**deberta, **size})
 
 
 def change_json(path: Path, **changes: Any) -> None:

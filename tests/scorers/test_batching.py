@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rebridge.errors import DeadlineExceeded, ScorerError
+from rebridge.scorers.cache import EmbeddingStore
 from rebridge.scorers.family import Family
 from rebridge.scorers.local import LocalScorer
 from rebridge.scorers.tokens import Tokens
@@ -378,11 +379,17 @@ def test_interpreter_ends_with_work_left() -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-class Kept(dict[bytes, Any]):
+class Kept(EmbeddingStore[Any]):
     """A store in a dictionary."""
 
+    def __init__(self) -> None:
+        self.kept: dict[bytes, Any] = {}
+
+    def get(self, key: bytes) -> Any:
+        return self.kept.get(key)
+
     def put(self, key: bytes, output: Any) -> None:
-        self[key] = output
+        self.kept[key] = output
 
 
 def test_passages_in_flight_are_run_once(make: Callable[..., tuple[LocalScorer[Any], Fake]]) -> None:

@@ -239,5 +239,6 @@ def test_section_passes_on_what_is_set() -> None:
         "query_max_length": 9,
         "device": "auto",
         "dtype": "auto",
+        "backend": "auto",
         "local_files_only": False,
     }

@@ -219,7 +219,7 @@ def test_loading_is_quiet(
         ({"token_budget": 0}, "at least 1"),
         ({"token_budget": True}, "whole number"),
         ({"normalize": "yes"}, "normalize must be true or false, not 'yes'"),
-        ({"dtype": "int8"}, "dtype 'int8' is not one of auto, float32"),
+        ({"dtype": "int4"}, "dtype 'int4' is not one of auto, float32"),
     ],
 )
 def test_impossible_options(

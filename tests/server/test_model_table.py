@@ -75,3 +75,13 @@ def test_a_table_survives_the_way_to_the_process_with_its_secrets() -> None:
     assert (again.models, again.default) == (table.models, "b")
     assert "hidden" not in repr(table.models)
     assert "hidden" not in table.name_of(section)
+
+
+def test_what_is_revealed_is_read_again() -> None:
+    """The process of the models gets every key as it is, secrets inside other keys included."""
+    cache = {"redis": "redis://:sk-4711@cache/0", "ttl_s": 60}
+    section = ScorerSection.model_validate({"model": "one", "token": "hf", "cache_dir": "/m", "score_cache": cache})
+    table = ModelTable([ServedModel("a", section, ("b*",), preload=True)], default="a")
+    revealed = json.loads(json.dumps(table.reveal()))
+    assert "sk-4711" in json.dumps(revealed)
+    assert ModelTable.read(revealed).models == table.models

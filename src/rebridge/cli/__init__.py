@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from rebridge.cli import config, demo, doctor, evaluate, explain, index, models, native, search, serve, tune
+from rebridge.cli import config, demo, doctor, evaluate, explain, index, models, native, search, serve, tune, warm
 from rebridge.cli.output import EXIT_CODES, fail
 from rebridge.errors import ConfigError, MissingExtra, RebridgeError
 
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 app.command()(demo.demo)
 app.command()(index.index)
+app.command()(warm.warm)
 app.command()(search.search)
 app.command()(explain.explain)
 app.add_typer(evaluate.app, name="eval")

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 _MARKS = {"ok": "[green]ok[/]", "note": "[yellow]note[/]", "problem": "[red]problem[/]"}
 _PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "huggingface-hub", "pydantic-settings")
-# Options of a scorer that say where its files are.
-_SOURCES = ("revision", "cache_dir", "token")
 # How long a remote scorer may take for one short passage, seconds.
 _PATIENCE_S = 10.0
 _CPU_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "amx_int8")
@@ -129,7 +127,8 @@ def _pipelines(folder: Path | None) -> list[Finding]:
     if not known:
         return [Finding("pipelines", "note", "none: put one into configs/NAME.yaml, or run `rebridge index`")]
     with ThreadPoolExecutor() as pool:  # engines that do not answer are waited for together
-        return list(pool.map(lambda index: _pipeline(index, folder), sorted(known)))
+        found = pool.map(lambda index: [_pipeline(index, folder), *_scorers(index, folder)], sorted(known))
+        return [finding for findings in found for finding in findings]
 
 
 def _pipeline(index: str, folder: Path | None) -> Finding:
@@ -141,8 +140,6 @@ def _pipeline(index: str, folder: Path | None) -> Finding:
     try:
         config = load_config(index, folder)
         found = probe(index, config)
-        for section in (config.scorer, *config.fallbacks):
-            _scores(section)
     except RebridgeError as error:
         return Finding(topic, "problem", str(error))
     problems = found.problems + [f"{key} {problem}" for key, problem in found.misfits]
@@ -151,18 +148,31 @@ def _pipeline(index: str, folder: Path | None) -> Finding:
     return Finding(topic, "ok", f"{found.documents:,} documents in {found.facts.product}")
 
 
-def _scores(section: ScorerSection) -> None:
-    """Look whether a model is here, or have a remote scorer score one passage.
+def _scorers(index: str, folder: Path | None) -> list[Finding]:
+    """A finding for each of a pipeline's scorers; none if the pipeline cannot be read."""
+    from rebridge.config_files import load_config
+    from rebridge.errors import RebridgeError
 
-    Raises:
-        ScorerError: if it is not, or cannot.
-    """
+    try:
+        config = load_config(index, folder)
+    except RebridgeError:
+        return []  # told already
+    return [_scorer(f"scorer {section.name} of {index}", section) for section in (config.scorer, *config.fallbacks)]
+
+
+def _scorer(topic: str, section: ScorerSection) -> Finding:
+    """Look whether a model is here, without loading it, or have a remote scorer score one passage."""
+    from rebridge.cli.scorer_facts import placed, score_cache
+    from rebridge.errors import RebridgeError
     from rebridge.scorers import open_section
-    from rebridge.scorers.hub import locate
 
-    if section.kind == "local":
-        wanted = {name: value for name, value in section.options().items() if name in _SOURCES}
-        locate(section.model, **{**wanted, "local_files_only": True})
-    else:
-        with open_section(section) as scorer:
-            scorer.submit("test", ["test"], deadline=time.monotonic() + _PATIENCE_S).result()
+    try:
+        if section.kind == "local":
+            where = placed(section)
+        else:
+            where = f"{section.dialect} at {section.url}"
+            with open_section(section.uncached()) as scorer:
+                scorer.submit("test", ["test"], deadline=time.monotonic() + _PATIENCE_S).result()
+    except RebridgeError as error:
+        return Finding(topic, "problem", str(error))
+    return Finding(topic, "ok", f"{where}; {score_cache(section)}")

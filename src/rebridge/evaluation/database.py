@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from rebridge.closing import Closing
 from rebridge.errors import ConfigError
+from rebridge.write_ahead import write_ahead
 
 #: Changes with the tables.
 _FORMAT = 1
@@ -63,23 +63,8 @@ class Database(Closing):
         if found not in (0, _FORMAT):
             raise ConfigError(f"{self.path} was written by another version of rebridge. Delete it or name another.")
         with self._translated():
-            # A commit then costs no wait for the disk; a power failure may cost the last ones, never the file.
-            self._write_ahead()
-            self._connection.execute("PRAGMA synchronous=NORMAL")
+            write_ahead(self._connection, _PATIENCE)
             self._connection.executescript(f"{_TABLES} PRAGMA user_version={_FORMAT};")
-
-    def _write_ahead(self) -> None:
-        """Let readers go on while somebody writes. SQLite does not wait for its turn here, so we do."""
-        until = time.monotonic() + _PATIENCE
-        while True:
-            try:
-                self._connection.execute("PRAGMA journal_mode=WAL")
-            except sqlite3.OperationalError:
-                if time.monotonic() >= until:
-                    raise
-                time.sleep(0.01)
-            else:
-                return
 
     def rows(self, statement: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
         """The rows that a statement gives, one after the other."""

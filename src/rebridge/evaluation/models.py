@@ -17,7 +17,11 @@ Models = Callable[["ScorerSection"], Scorer]
 
 
 class LoadedModels(Closing):
-    """Loads models, and closes them all. Unlike those that serve, one that cannot be loaded is an error at once."""
+    """Loads models, and closes them all. Unlike those that serve, one that cannot be loaded is an error at once.
+
+    None keeps scores, whatever its section says: an evaluation keeps them itself, and must not time scores that were
+    looked up.
+    """
 
     def __init__(self) -> None:
         self._open: dict[str, Scorer] = {}
@@ -32,7 +36,7 @@ class LoadedModels(Closing):
         """
         key = section_key(section)
         if key not in self._open:
-            self._open[key] = self._owned.enter_context(open_section(section))
+            self._open[key] = self._owned.enter_context(open_section(section.uncached()))
         return self._open[key]
 
     def close(self) -> None:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from rebridge.errors import ConfigError
 from rebridge.evaluation.collecting import collect
-from rebridge.evaluation.fingerprints import Fingerprint, fingerprint
 from rebridge.evaluation.journal import Journal
 from rebridge.evaluation.measures import Measure, evaluate_all
 from rebridge.evaluation.model import Answer, Finding, Result, Times, Topics, Variant
 from rebridge.evaluation.models import section_key
 from rebridge.evaluation.probing import PROBES, Probes
 from rebridge.evaluation.timing import timed_searches
+from rebridge.scorers.fingerprint import Fingerprint, fingerprint
 
 if TYPE_CHECKING:
     from rebridge.config import ScorerSection

@@ -5,7 +5,6 @@ Scores that were looked up say nothing about latency: `rebridge.evaluation.timin
 
 from __future__ import annotations
 
-import hashlib
 import math
 import struct
 from collections.abc import Callable, Sequence
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from rebridge.errors import ScorerError
 from rebridge.scorers import Scorer
+from rebridge.scorers.score_keys import score_keys
 
 if TYPE_CHECKING:
     from rebridge.evaluation.database import Database
@@ -30,7 +30,7 @@ class StoredScorer(Scorer):
     Args:
         scorer: the model; opened when it is needed first.
         database: where scores are kept. The thread that opened it is the only one that may use this scorer.
-        fingerprint: what the scores depend on besides texts and windows; see `rebridge.evaluation.fingerprints`.
+        fingerprint: what the scores depend on besides texts and windows; see `rebridge.scorers.fingerprint`.
         name: as of any scorer.
 
     Attributes:
@@ -49,7 +49,7 @@ class StoredScorer(Scorer):
     ) -> Future[list[Scores]]:
         """As any scorer, but what has to be computed is waited for. Scores that are not finite are not kept."""
         future: Future[list[Scores]] = Future()
-        keys = self._keys(query, passages, windows)
+        keys = score_keys(self._fingerprint, query, passages, windows)
         known = self._stored(list(dict.fromkeys(keys)))
         asked = {key: text for key, text in zip(keys, passages, strict=True) if key not in known}
         if asked:
@@ -62,17 +62,6 @@ class StoredScorer(Scorer):
             self._keep({key: known[key] for key in asked})
         future.set_result([known[key] for key in keys])
         return future
-
-    def _keys(self, query: str, passages: Sequence[str], windows: Windows | None) -> list[bytes]:
-        """What each score is stored under. How windows are pooled does not matter: each has its own score."""
-        cut = None if windows is None else (windows.size, windows.stride, windows.limit)
-        beginning = hashlib.blake2b(repr((self._fingerprint, cut, query)).encode(), digest_size=16)
-        keys = []
-        for passage in passages:
-            whole = beginning.copy()
-            whole.update(passage.encode("utf-8", "surrogatepass"))
-            keys.append(whole.digest())
-        return keys
 
     def _stored(self, keys: list[bytes]) -> dict[bytes, Scores]:
         found: dict[bytes, Scores] = {}

@@ -31,6 +31,9 @@ class Counts:
         tokens: tokens of these inputs.
         room: tokens that the batches could have held; ``tokens`` / ``room`` is how full they were.
         kept: passages that were not computed, because their embeddings had been kept.
+        store_failures: how often embeddings could not be read from disk or written to it.
+        score_hits: passages that the model was not asked for, because their scores for the query had been kept.
+        score_misses: passages that it was asked for although scores are kept.
     """
 
     batches: int = 0
@@ -38,6 +41,9 @@ class Counts:
     tokens: int = 0
     room: int = 0
     kept: int = 0
+    store_failures: int = 0
+    score_hits: int = 0
+    score_misses: int = 0
 
 
 def activate(raw: float, activation: Activation) -> float:

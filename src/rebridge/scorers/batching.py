@@ -16,6 +16,7 @@ from rebridge.scorers.base import Counts
 from rebridge.scorers.budget import Budget
 from rebridge.scorers.family import Family, Output
 from rebridge.scorers.jobs import Batch, Input, Job
+from rebridge.scorers.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -39,13 +40,16 @@ class Worker(Generic[Output]):
 
     Args:
         token_budget: most tokens in a batch, padding included.
+        turns: what models on the same device compute in turns by: a batch of one, a batch of the other.
 
     Attributes:
         counts: what went through the model so far; only the thread changes it.
-        busy_since: `time.monotonic` value at which the batch began that is being prepared or computed.
+        busy_since: `time.monotonic` value at which the batch began that is being prepared or computed. A batch that
+            waits for another model's begins when it gets its turn: it is the other model that may be stuck.
     """
 
-    def __init__(self, token_budget: int) -> None:
+    def __init__(self, token_budget: int, turns: Turns | None = None) -> None:
+        self._turns = turns or Turns()
         self._budget = Budget(token_budget)
         self._jobs: deque[Job[Output]] = deque()
         self._wake = threading.Condition()
@@ -140,7 +144,10 @@ class Worker(Generic[Output]):
     def _forward(self, family: Family[Output], inputs: list[Input]) -> list[Output | ScorerError]:
         """One output per input; an error for an input that does not fit into memory even alone."""
         try:
-            outputs = family.forward([item.tokens for item in inputs])
+            self.busy_since = None
+            with self._turns:
+                self.busy_since = time.monotonic()
+                outputs = family.forward([item.tokens for item in inputs])
         except MemoryError:
             pass  # leave the handler first: the error's traceback holds the memory of the failed batch
         else:

@@ -117,7 +117,7 @@ def load(
     if checkpoint.module_types[:2] != ["Transformer", "Pooling"]:
         raise UnsupportedModel(f"{checkpoint.name}: {_NEEDS_MODULES}")
     settings = Settings(checkpoint, checkpoint.transformer_folder + "sentence_bert_config.json")
-    embed = _embedder(checkpoint, dtype=dtype, device=device)
+    embed = _embedder(checkpoint, device)
     # Nobody reads the pooler, so many checkpoints come without it.
     model = checkpoint.load_model(AutoModel, dtype=dtype, device=device, optional=r"pooler\.")
     tokenizer = checkpoint.load_tokenizer(model)
@@ -134,15 +134,13 @@ def load(
     )
 
 
-def _embedder(
-    checkpoint: Checkpoint, *, dtype: torch.dtype, device: torch.device
-) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+def _embedder(checkpoint: Checkpoint, device: torch.device) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
     """What follows the transformer: pooling, then Dense modules. Normalize needs no module of its own here."""
     pool = _POOLINGS[_pooling(checkpoint)]
     layers = torch.nn.Sequential()
     for kind, module in list(zip(checkpoint.module_types, checkpoint.modules, strict=True))[2:]:
         if kind == "Dense":
-            layers.append(load_dense(checkpoint, str(module["path"]), dtype=dtype, device=device))
+            layers.append(load_dense(checkpoint, str(module["path"]), device=device))
         elif kind == "Normalize":
             layers.append(_Normalize())
         else:
@@ -150,7 +148,7 @@ def _embedder(
                 f"{checkpoint.name}: modules.json names {module['type']}; after Transformer and Pooling only Dense "
                 f"and Normalize are supported"
             )
-    return lambda states, mask: layers(pool(states, mask).to(dtype))
+    return lambda states, mask: layers(pool(states, mask))
 
 
 class _Normalize(torch.nn.Module):

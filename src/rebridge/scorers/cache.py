@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from abc import ABC, abstractmethod
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     from numpy import float32
@@ -22,17 +24,39 @@ def passage_key(passage: str) -> bytes:
     return hashlib.blake2b(passage.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
-class EmbeddingStore(Protocol[Output]):
-    """Where outputs are kept: in memory here, on disk if one likes. Must be safe to use from several threads."""
+class EmbeddingStore(ABC, Generic[Output]):
+    """Where outputs are kept: in memory here, and on disk in `rebridge.scorers.embeddings`.
 
+    Must be safe to use from several threads, and never fail: what cannot be kept or found is computed.
+
+    Attributes:
+        failures: how often something could not be kept or looked up.
+    """
+
+    failures: int = 0
+
+    @abstractmethod
     def get(self, key: bytes) -> Output | None:
-        """The output under this key; None if it is not kept."""
+        """The output under this key if it is near, since it is asked for again and again; else None."""
 
+    def find(self, keys: Sequence[bytes]) -> Mapping[bytes, Output]:
+        """The outputs under these keys, wherever they are kept; those that are not are left out."""
+        found = ((key, self.get(key)) for key in keys)
+        return {key: output for key, output in found if output is not None}
+
+    def rounded(self, output: Output) -> Output:
+        """An output as it will be found later: scores are made from that at once, so that they stay the same."""
+        return output
+
+    @abstractmethod
     def put(self, key: bytes, output: Output) -> None:
-        """Keep an output, if there is room."""
+        """Keep an output as the model gave it, if there is room."""
+
+    def close(self) -> None:
+        """Free what is held beside memory. Calling it twice is allowed."""
 
 
-class EmbeddingCache:
+class EmbeddingCache(EmbeddingStore["NDArray[float32]"]):
     """Keeps the most recently used embeddings of one model in memory.
 
     Args:

@@ -49,8 +49,8 @@ class Dense(torch.nn.Module):
         return projected if self.residual is None else projected + self.residual(embeddings)
 
 
-def load_dense(checkpoint: Checkpoint, folder: str, *, dtype: torch.dtype, device: torch.device) -> Dense:
-    """Load the Dense module in this folder.
+def load_dense(checkpoint: Checkpoint, folder: str, *, device: torch.device) -> Dense:
+    """Load the Dense module in this folder, in float32.
 
     Raises:
         UnsupportedModel: if a weight is missing or has the wrong shape, or the activation is unknown.
@@ -68,16 +68,15 @@ def load_dense(checkpoint: Checkpoint, folder: str, *, dtype: torch.dtype, devic
         dense = Dense(config, _ACTIVATIONS[path])
         dense.load_state_dict(load_file(checkpoint.file(f"{folder}/model.safetensors")))
     check_finite(checkpoint, dense)
-    return dense.eval().to(device=device, dtype=dtype)
+    return dense.eval().to(device=device, dtype=torch.float32)
 
 
-def load_projection(checkpoint: Checkpoint, width: int, *, dtype: torch.dtype, device: torch.device) -> torch.nn.Linear:
-    """Load the ``linear.weight`` that Stanford's ColBERT keeps among the transformer's weights.
+def load_projection(checkpoint: Checkpoint, width: int, *, device: torch.device) -> torch.nn.Linear:
+    """Load the ``linear.weight`` that Stanford's ColBERT keeps among the transformer's weights, in float32.
 
     Args:
         checkpoint: whose weights, already found to be complete.
         width: features that the transformer gives.
-        dtype: of the weight.
         device: where to put it.
 
     Raises:
@@ -100,4 +99,4 @@ def load_projection(checkpoint: Checkpoint, width: int, *, dtype: torch.dtype, d
     linear = torch.nn.Linear(width, weight.shape[0], bias=False)
     linear.weight = torch.nn.Parameter(weight, requires_grad=False)
     check_finite(checkpoint, linear)
-    return linear.eval().to(device=device, dtype=dtype)
+    return linear.eval().to(device=device, dtype=torch.float32)

@@ -10,7 +10,9 @@ if TYPE_CHECKING:
 
     from rebridge.scorers.base import Activation
     from rebridge.scorers.cache import EmbeddingStore
+    from rebridge.scorers.encoders.linear import Kind
     from rebridge.scorers.tokens import Tokens
+    from rebridge.scorers.torch_model import TorchModel
     from rebridge.steps import Windows
 
 # What the model gives for one input: a logit, an embedding, a matrix of token embeddings.
@@ -32,9 +34,20 @@ class Family(ABC, Generic[Output]):
 
     def memory_bytes(self) -> int:
         """Bytes of the model's weights."""
-        from rebridge.scorers.torch_model import TorchModel
+        return sum(part.memory_bytes() for part in self._models())
 
-        return sum(part.memory_bytes() for part in vars(self).values() if isinstance(part, TorchModel))
+    def pack(self, kind: Kind | None = None) -> bool:
+        """Compute without padding from now on, where that is known how; whether it is.
+
+        Args:
+            kind: what multiplies; see `rebridge.scorers.encoders.packed`.
+        """
+        return all(part.pack(kind) for part in self._models())
+
+    def _models(self) -> list[TorchModel]:
+        from rebridge.scorers.torch_model import TorchModel as Part
+
+        return [part for part in vars(self).values() if isinstance(part, Part)]
 
     @abstractmethod
     def cut(self, passage: str, windows: Windows) -> list[str]:

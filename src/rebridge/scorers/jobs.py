@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Generic
 
-from rebridge.errors import DeadlineExceeded, ScorerError
+from rebridge.errors import DeadlineExceeded, NoScores, ScorerError
 from rebridge.scorers.cache import passage_key
 from rebridge.scorers.family import Family, Output
 
@@ -118,10 +118,7 @@ class Job(Generic[Output]):
     def prepare(self) -> None:
         """Tokenise until there is something to run, or everything is scored."""
         if not self._counts:
-            tokens = self.family.encode_query(self._query)
-            if tokens is not None:
-                self._needs_query = True
-                self._query_input = Input(tokens, _QUERY)
+            self._read_query()
         # Another job may have had the same passages run since these were read.
         self._inputs = [item for item in self._inputs if not self._answered(item)]
         while not self._inputs and self._next < len(self._passages):
@@ -169,7 +166,7 @@ class Job(Generic[Output]):
             return
         blank = self._blanks == len(self._scores)
         if not blank and not any(map(math.isfinite, chain.from_iterable(self._scores))):
-            self.settle(ScorerError(f"the model gave no finite score for any of {len(self._passages)} passages"))
+            self.settle(NoScores(f"the model gave no finite score for any of {len(self._passages)} passages"))
             return
         self.settle(None)
 
@@ -190,6 +187,12 @@ class Job(Generic[Output]):
                 self.future.set_result(rows)
         except BaseException:
             logger.exception("what waits for a scorer failed")  # its own callback, or it answered the future itself
+
+    def _read_query(self) -> None:
+        tokens = self.family.encode_query(self._query)
+        if tokens is not None:
+            self._needs_query = True
+            self._query_input = Input(tokens, _QUERY)
 
     def _read_chunk(self) -> None:
         texts: list[str] = []
@@ -214,9 +217,10 @@ class Job(Generic[Output]):
             encoded = self.family.encode(self._query, texts)
             return [part for row, tokens in zip(rows, encoded, strict=True) for part in self._split(tokens, row)]
         missing: list[tuple[int, str, bytes]] = []
-        for row, text in zip(rows, texts, strict=True):
-            key = passage_key(text)
-            output = store.get(key)
+        keys = [passage_key(text) for text in texts]
+        found = store.find(keys)
+        for row, text, key in zip(rows, texts, keys, strict=True):
+            output = found.get(key)
             if output is None:
                 missing.append((row, text, key))
             else:
@@ -251,11 +255,13 @@ class Job(Generic[Output]):
             self._held.append((row, output))
             return
         family, query = self.family, self._query_output
-        scores = family.finish_layers(query, output) if self._every_layer else (family.finish(query, output),)
+        store = family.store if key is not None else None
+        passage = output if store is None else store.rounded(output)
+        scores = family.finish_layers(query, passage) if self._every_layer else (family.finish(query, passage),)
         self._scores[row] = tuple(score if math.isfinite(score) else math.nan for score in scores)
         self._open -= 1
-        if key is not None and family.store is not None and all(map(math.isfinite, scores)):
-            family.store.put(key, output)
+        if key is not None and store is not None and all(map(math.isfinite, scores)):
+            store.put(key, output)
 
 
 def _length(item: Input) -> int:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from concurrent.futures import Future
 
+    from rebridge.scorers.filling import Filling
     from rebridge.scorers.reading import Reading
+    from rebridge.scorers.turns import Turns
     from rebridge.steps import Windows
 
 
@@ -28,14 +30,15 @@ class LocalScorer(Scorer, Generic[Output]):
         name: the model's name, as shown to users.
         family: the model.
         token_budget: most tokens in a batch, padding included.
+        turns: what models on the same device compute in turns by; None for a model that need not care about others.
     """
 
-    def __init__(self, name: str, family: Family[Output], token_budget: int) -> None:
+    def __init__(self, name: str, family: Family[Output], token_budget: int, turns: Turns | None = None) -> None:
         self.name = name
         self.activation = family.activation
         self.layers = family.layers
         self.family = family
-        self._worker: Worker[Output] = Worker(token_budget)
+        self._worker: Worker[Output] = Worker(token_budget, turns)
         # What is still queued when nobody holds the scorer any more is computed, since somebody may hold its future.
         weakref.finalize(self, self._worker.retire).atexit = False
 
@@ -65,6 +68,25 @@ class LocalScorer(Scorer, Generic[Output]):
         look.future.result()
         return look.found
 
+    def fill(self, passages: Sequence[str], *, windows: Windows | None = None) -> Filling:
+        """Queue passages whose embeddings are to be on disk; those that are there already are not computed.
+
+        Args:
+            passages: texts.
+            windows: as for `submit`.
+
+        Returns:
+            The job, whose ``future`` tells when it is done. Embeddings are written in the background.
+
+        Raises:
+            ScorerError: if this scorer keeps nothing on disk.
+        """
+        from rebridge.scorers.filling import Filling
+
+        job = Filling(self.family, checked_passages(passages), windows)
+        self._queue(job, len(passages))
+        return job
+
     def _queue(self, job: Job[Output], count: int) -> Future[list[tuple[float, ...]]]:
         if not count:
             job.future.set_result([])
@@ -78,7 +100,8 @@ class LocalScorer(Scorer, Generic[Output]):
 
     def counts(self) -> Counts:
         """What went through the model so far."""
-        return replace(self._worker.counts)
+        store = self.family.store
+        return replace(self._worker.counts, store_failures=0 if store is None else store.failures)
 
     def busy_since(self) -> float | None:
         """When the batch began that is being prepared or computed."""
@@ -87,3 +110,5 @@ class LocalScorer(Scorer, Generic[Output]):
     def close(self) -> None:
         """End the model's thread; jobs that are not done fail."""
         self._worker.close()
+        if self.family.store is not None:
+            self.family.store.close()

@@ -5,22 +5,25 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from rebridge.errors import ConfigError
+from rebridge.errors import ConfigError, unknown
 from rebridge.scorers.checkpoint import Checkpoint
 from rebridge.scorers.hub import DEFAULT_MODEL, locate
 from rebridge.scorers.loading import in_lasting_thread
 from rebridge.scorers.local import LocalScorer
-from rebridge.scorers.options import check_options
+from rebridge.scorers.options import KEEPING, check_options
+from rebridge.scorers.placing import place
 from rebridge.scorers.recipes import Choice, choose
+from rebridge.scorers.token_budget import tuned_budget
+from rebridge.scorers.turns import cpu_turns
 
 if TYPE_CHECKING:
     from rebridge.scorers.family import Family
+    from rebridge.scorers.turns import Turns
 
 
-# Tokens in a batch, padding included: more brings no speed on a CPU, only longer waits between two looks at the
-# deadline.
-_TOKEN_BUDGETS = {"cpu": 1024, "mps": 8192}
-_GPU_TOKEN_BUDGET = 32768
+#: What may compute a model's layers, and whose layers ``auto`` computes without transformers.
+BACKENDS = ("auto", "transformers")
+PACKED = "BERT, RoBERTa, XLM-R, DeBERTa-v2, ModernBERT, and the language models Gemma, Granite, Llama, Mistral and Qwen"
 
 
 class OpenedScorer(LocalScorer[Any]):
@@ -31,14 +34,19 @@ class OpenedScorer(LocalScorer[Any]):
         family: the model.
         token_budget: most tokens in a batch, padding included.
         choice: the recipe that it is scored by, and why.
+        turns: as of `LocalScorer`.
 
     Attributes:
         choice: as given; ``choice.recipe.name`` is what ``recipe=`` would say.
+        token_budget: as given.
     """
 
-    def __init__(self, name: str, family: Family[Any], token_budget: int, choice: Choice) -> None:
-        super().__init__(name, family, token_budget)
+    def __init__(
+        self, name: str, family: Family[Any], token_budget: int, choice: Choice, turns: Turns | None = None
+    ) -> None:
+        super().__init__(name, family, token_budget, turns)
         self.choice = choice
+        self.token_budget = token_budget
 
 
 def open_scorer(  # noqa: PLR0913 - keyword options of the public entry point
@@ -47,6 +55,7 @@ def open_scorer(  # noqa: PLR0913 - keyword options of the public entry point
     recipe: str | None = None,
     device: str = "auto",
     dtype: str = "auto",
+    backend: str = "auto",
     revision: str | None = None,
     local_files_only: bool = False,
     cache_dir: str | os.PathLike[str] | None = None,
@@ -60,19 +69,27 @@ def open_scorer(  # noqa: PLR0913 - keyword options of the public entry point
         model: a folder, or a name on the hub.
         recipe: name of the recipe; None to choose it by the model's name or configuration.
         device: ``auto`` (cuda, mps, else cpu) or a device of torch.
-        dtype: ``auto`` (bfloat16 on cuda, else float32), ``float32``, ``bfloat16`` or ``float16``.
+        dtype: ``auto`` (bfloat16 on cuda, else float32), ``float32``, ``bfloat16``, ``float16``, or ``int8``: matrix
+            products in 8 bits, on a CPU and for the architectures that ``backend`` names.
+        backend: what computes the model's layers. ``auto``: rebridge's own code, without padding and with the fastest
+            matrix products of this machine, where the device is a CPU and the architecture is known (BERT, RoBERTa,
+            XLM-R, DeBERTa-v2, ModernBERT; as language models Gemma, Granite, Llama, Mistral, Qwen, whose prompts share
+            their beginnings); else transformers. ``transformers``: always that. Scores are equal.
         revision: branch, tag or commit on the hub.
         local_files_only: never ask the hub.
         cache_dir: folder of the local hub cache.
         token: access token for the hub.
-        token_budget: most tokens in a batch, padding included; None for a default that suits the device.
+        token_budget: most tokens in a batch, padding included; None for a default that suits the device: on a CPU it is
+            measured when the model is loaded, for a second at most, and only once on a machine for a kind of model.
         options: what the recipe takes; None stands for its default, which is that of the model's own package.
             ``max_length``: most tokens of an input, special tokens included. ``normalize``: whether the score is
             brought to 0...1. ``query_max_length`` (bge-reranker): most tokens of the query. ``method`` (bce-reranker):
             ``rerank`` or ``compute_score``. ``instruction`` (Qwen and mxbai-rerank-v2): what the model is told about
             the task. ``cutoff_layers`` (layerwise models): after which layer, or which several, to read the score.
             ``query_length``, ``document_length`` (ColBERT): tokens of each. ``cache_size`` (ColBERT, bi-encoders):
-            bytes of passage embeddings to keep in memory, 0 for none. ``rebridge models`` lists the recipes.
+            bytes of passage embeddings to keep in memory, 0 for none. ``store`` (the same): True to keep them on disk
+            too, or the folder for that; ``store_size``: most bytes of it; ``store_dtype``: ``float32``, ``float16`` or
+            ``int8``, to which embeddings are rounded before they are scored. ``rebridge models`` lists the recipes.
 
     Raises:
         ModelNotFound: if it is nowhere; the message lists what was tried, and cures.
@@ -84,29 +101,25 @@ def open_scorer(  # noqa: PLR0913 - keyword options of the public entry point
     choice = choose(checkpoint, recipe)
     given = {name: value for name, value in {**options, "token_budget": token_budget}.items() if value is not None}
     check_options(choice.recipe.name, choice.recipe.options | {"token_budget"}, given)
-    chosen, weights = _place(device, dtype)
-    budget = given.pop("token_budget", _TOKEN_BUDGETS.get(chosen.type, _GPU_TOKEN_BUDGET))
-    family = in_lasting_thread(lambda: choice.recipe.load(checkpoint, device=chosen, dtype=weights, **given))
-    return OpenedScorer(checkpoint.name, family, budget, choice)
+    kept = {name: given.pop(name) for name in KEEPING - {"cache_size"} if name in given}
+    if backend not in BACKENDS:
+        raise ConfigError(unknown("backend", backend, BACKENDS))
+    placed = place(checkpoint, device, dtype, backend, given.pop("token_budget", None))
 
+    def load() -> tuple[Family[Any], int]:
+        family = choice.recipe.load(checkpoint, device=placed.device, dtype=placed.dtype, **given)
+        known = backend == "auto" and family.pack("int8" if placed.int8 else None)
+        if placed.int8 and not known:
+            raise ConfigError(f"{checkpoint.name}: dtype int8 is for {PACKED}, not for {checkpoint.architecture}")
+        if placed.source == "default" and placed.budget_key is not None:
+            return family, tuned_budget(family, placed.budget_key)
+        return family, placed.token_budget
 
-def _place(device: str, dtype: str) -> tuple[Any, Any]:
-    """The torch device and dtype to use."""
-    import torch
+    family, budget = in_lasting_thread(load)
+    if kept.get("store"):
+        from rebridge.scorers.embeddings.opening import open_store
 
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        chosen = torch.device(device)
-        torch.empty(0, device=chosen)
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"device {device!r} cannot be used: {str(error).splitlines()[0]}") from error
-    dtypes = {
-        "auto": torch.bfloat16 if chosen.type == "cuda" else torch.float32,
-        "float32": torch.float32,
-        "bfloat16": torch.bfloat16,
-        "float16": torch.float16,
-    }
-    if dtype not in dtypes:
-        raise ConfigError(f"dtype {dtype!r} is not one of {', '.join(dtypes)}")
-    return chosen, dtypes[dtype]
+        computed = {**given, "dtype": "int8" if placed.int8 else placed.dtype}
+        family.store = open_store(family.store, checkpoint, choice.recipe.name, computed, **kept)
+    turns = cpu_turns() if placed.device.type == "cpu" else None
+    return OpenedScorer(checkpoint.name, family, budget, choice, turns)

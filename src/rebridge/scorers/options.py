@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from rebridge.errors import ConfigError
+from rebridge.scorers.embeddings import Precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,11 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def _is_place(value: Any) -> bool:
+    return isinstance(value, bool | os.PathLike) or (isinstance(value, str) and bool(value))
+
+
+_PRECISIONS = get_args(Precision)
 _TEXT = Kind(lambda value: isinstance(value, str), "a text")
 
 # Named as the models' own packages name them. What a value means is documented where it is used: in the loaders.
@@ -49,11 +56,17 @@ OPTIONS: dict[str, Kind] = {
     "query_length": _at_least(1),
     "document_length": _at_least(1),
     "cache_size": _at_least(0),
+    "store": Kind(_is_place, "true, false or a folder"),
+    "store_size": _at_least(2**20),
+    "store_dtype": Kind(lambda value: value in _PRECISIONS, f"one of {', '.join(_PRECISIONS)}"),
     "cutoff_layers": Kind(_is_layers, "a whole number, or a list of whole numbers, of at least 1"),
     "estimated_max": Kind(_is_number, "a number"),
     "normalize": Kind(lambda value: isinstance(value, bool), "true or false"),
     **dict.fromkeys(("instruction", "method", "template", "positive", "negative"), _TEXT),
 }
+
+#: Of recipes whose models read passages apart from the query, so that what they make of them can be kept.
+KEEPING = frozenset({"cache_size", "store", "store_size", "store_dtype"})
 
 
 def check_options(recipe: str, known: frozenset[str], options: Mapping[str, Any]) -> None:

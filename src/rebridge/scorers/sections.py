@@ -9,7 +9,9 @@ from rebridge.scorers.opening import open_scorer
 
 if TYPE_CHECKING:
     from rebridge.config import ScorerSection
+    from rebridge.scorer_section import ScoreCacheSection
     from rebridge.scorers.base import Scorer
+    from rebridge.scorers.score_cache.shared import RedisScores
 
 
 def open_section(section: ScorerSection) -> Scorer:
@@ -18,8 +20,10 @@ def open_section(section: ScorerSection) -> Scorer:
     Raises:
         ScorerError: if a model cannot be loaded.
         ConfigError: if an option is unknown or its value impossible.
-        MissingExtra: if a remote scorer's packages are not installed.
+        MissingExtra: if the packages of a remote scorer, or of a cache in Redis, are not installed.
     """
+    if section.score_cache is not None:
+        return _cached(section, section.score_cache)
     if section.kind == "local":
         return open_scorer(section.model, **section.options())
     try:
@@ -27,3 +31,29 @@ def open_section(section: ScorerSection) -> Scorer:
     except ModuleNotFoundError as error:
         raise MissingExtra("A remote scorer", "server") from error
     return RemoteScorer(model=section.model or None, **section.options())
+
+
+def _cached(section: ScorerSection, cache: ScoreCacheSection) -> Scorer:
+    """The scorer of a section, and a cache around it."""
+    from rebridge.scorers.fingerprint import fingerprint
+    from rebridge.scorers.score_cache import CachedScorer, MemoryScores
+
+    key = fingerprint(section).key
+    scorer = open_section(section.uncached())
+    try:
+        shared = _redis(cache)
+    except BaseException:
+        scorer.close()
+        raise
+    return CachedScorer(scorer, key, MemoryScores(cache.size, cache.ttl_s), shared, told=section.kind == "local")
+
+
+def _redis(cache: ScoreCacheSection) -> RedisScores | None:
+    """The scores that processes share; None if the section names no Redis."""
+    if cache.redis is None or cache.redis_place is None:
+        return None
+    try:
+        from rebridge.scorers.score_cache.shared import RedisScores
+    except ModuleNotFoundError as error:
+        raise MissingExtra("A score cache in Redis", "redis") from error
+    return RedisScores(cache.redis.get_secret_value(), cache.redis_place, cache.ttl_s)

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from rebridge.errors import ConfigError, UnsupportedModel
+from rebridge.scorers.encoders import Encoder, packed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from rebridge.scorers.encoders.linear import Kind
     from rebridge.scorers.tokens import TextEncoder, Tokens
 
 # These count positions from the padding id + 1, so that 514 positions hold 512 tokens.
@@ -81,7 +83,17 @@ class TorchModel:
     def memory_bytes(self) -> int:
         """Bytes of the weights, each counted once."""
         held = [*self._model.parameters(), *self._model.buffers()]
-        return sum({weight.data_ptr(): weight.nbytes for weight in held}.values())
+        # What oneDNN holds in its own order has no address, and is nobody else's.
+        places = (id(weight) if weight.is_mkldnn else weight.data_ptr() for weight in held)
+        sizes = (weight.numel() * weight.element_size() for weight in held)
+        return sum(dict(zip(places, sizes, strict=True)).values())
+
+    def pack(self, kind: Kind | None) -> bool:
+        """Compute without padding from now on, if the device is a CPU and the architecture is known; whether it is."""
+        own = packed(self._model, kind) if self._device.type == "cpu" else None
+        if own is not None:
+            self._model = own
+        return own is not None
 
     def run(self, batch: Sequence[Tokens], head: Callable[[Any, torch.Tensor], torch.Tensor]) -> torch.Tensor:
         """Run a padded batch, and give what ``head`` makes of the model's output and the attention mask.
@@ -97,7 +109,9 @@ class TorchModel:
                 arrays = {
                     name: torch.from_numpy(array).to(self._device) for name, array in self.text.pad(batch).items()
                 }
-                return head(self._model(**arrays), arrays["attention_mask"]).float().cpu()
+                # Late interaction has tokens that are not attended to, and yet compared; only base models read such.
+                more = {"lengths": [len(tokens) for tokens in batch]} if isinstance(self._model, Encoder) else {}
+                return head(self._model(**arrays, **more), arrays["attention_mask"]).float().cpu()
         except torch.OutOfMemoryError as error:
             problem = str(error)
         except RuntimeError as error:

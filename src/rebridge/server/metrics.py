@@ -32,6 +32,9 @@ _COUNTS = {
     "tokens": "Tokens of these inputs",
     "room": "Tokens that these batches could have held",
     "kept": "Passages that were not computed, because their embeddings had been kept",
+    "store_failures": "Failures to read embeddings from disk or to write them there",
+    "score_hits": "Passages that it was not asked for, because their scores for the query had been kept",
+    "score_misses": "Passages that it was asked for although scores are kept",
 }
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-import torch
+from typing import TYPE_CHECKING
 
 from rebridge.scorers.family import Family
 from rebridge.scorers.tokens import Tokens
@@ -12,9 +10,11 @@ from rebridge.scorers.tokens import Tokens
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import torch
+
     from rebridge.scorers.base import Activation
+    from rebridge.scorers.causal.decoder import DecoderModel
     from rebridge.scorers.causal.prompts import Prompt
-    from rebridge.scorers.torch_model import TorchModel
     from rebridge.steps import Windows
 
 Logits = tuple[float, ...]  # of one input: a number per layer that is read, ascending
@@ -28,7 +28,7 @@ class Causal(Family[Logits]):
     scoring does not depend on the vocabulary.
 
     Args:
-        model: runs a `Decoder`.
+        model: gives the last token's states.
         head: rows of the output layer, shape (layers, features), float32: one per layer that is read.
         prompt: makes one input of query and passage.
         normalize: whether the official score is the sigmoid of the raw one, or the raw one itself.
@@ -36,7 +36,7 @@ class Causal(Family[Logits]):
     """
 
     def __init__(
-        self, model: TorchModel, head: torch.Tensor, prompt: Prompt, *, normalize: bool, midpoint: float = 0.0
+        self, model: DecoderModel, head: torch.Tensor, prompt: Prompt, *, normalize: bool, midpoint: float = 0.0
     ) -> None:
         self.activation: Activation = "sigmoid" if normalize else "identity"
         self.layers = len(head)
@@ -69,44 +69,3 @@ class Causal(Family[Logits]):
     def finish_layers(self, query: Logits | None, passage: Logits) -> Logits:  # noqa: ARG002 - read with the passage
         """The logit of each layer."""
         return tuple(logit - self._midpoint for logit in passage)
-
-
-class Decoder:
-    """A language model without its output layer, which gives the state of each input's last token.
-
-    Inputs are padded on the right. No token of a decoder sees what comes after it, so the padding needs no mask, and
-    positions count from 0 as they would without it. Without a mask attention takes its fast path, whose memory grows
-    with the length of the input instead of its square.
-
-    Args:
-        model: the base model of transformers: embeddings, layers, norm.
-        early: how many layers come before each earlier state to read, ascending; the last layer is always read.
-    """
-
-    def __init__(self, model: Any, early: Sequence[int] = ()) -> None:
-        self._model = model
-        self._last = torch.zeros(0, dtype=torch.long)
-        self._early: list[torch.Tensor] = []
-        for count in early:
-            model.layers[count - 1].register_forward_hook(self._keep)
-
-    def __call__(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        """Normed states of each input's last token, shape (inputs, layers to read, features).
-
-        Args:
-            input_ids: shape (inputs, length).
-            attention_mask: same shape; 1 for tokens, then 0 for padding.
-        """
-        self._last = attention_mask.sum(dim=1) - 1
-        self._early = []
-        final = self._pick(self._model(input_ids=input_ids, use_cache=False).last_hidden_state)
-        return torch.stack([*(self._model.norm(states) for states in self._early), final], dim=1)
-
-    def _keep(self, layer: Any, arguments: Any, output: Any) -> None:
-        """Hook of a layer; it keeps single tokens because whole states of many layers would fill the memory."""
-        del layer, arguments
-        # Before transformers 5 a layer gives a tuple.
-        self._early.append(self._pick(output[0] if isinstance(output, tuple) else output))
-
-    def _pick(self, states: torch.Tensor) -> torch.Tensor:
-        return states[torch.arange(len(states), device=states.device), self._last]

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from rebridge.errors import ConfigError, UnsupportedModel
-from rebridge.scorers.causal.family import Causal, Decoder
+from rebridge.scorers.causal.decoder import Decoder, DecoderModel
+from rebridge.scorers.causal.family import Causal
 from rebridge.scorers.causal.loading import bge_prompt
 from rebridge.scorers.causal.prompts import Limits, PairTexts
 from rebridge.scorers.causal.weights import read_rows
 from rebridge.scorers.tokens import TextEncoder
-from rebridge.scorers.torch_model import TorchModel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,7 +103,7 @@ def load(  # noqa: PLR0913 - the recipe's settings and options
     ]
     text = TextEncoder(tokenizer, positions)
     prompt = bge_prompt(tokenizer, text, texts, Limits(positions, max_length, query_max_length))
-    decoder = TorchModel(Decoder(model, early=layers[:-1]), text, device)
+    decoder = DecoderModel(Decoder(model, early=layers[:-1]), text, device)
     return Causal(decoder, torch.cat(heads).to(device), prompt, normalize=normalize)
 
 

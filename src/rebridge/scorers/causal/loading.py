@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rebridge.errors import ConfigError
-from rebridge.scorers.causal.family import Causal, Decoder
+from rebridge.scorers.causal.decoder import Decoder, DecoderModel
+from rebridge.scorers.causal.family import Causal
 from rebridge.scorers.causal.prompts import (
     ChatPrompt,
     ChatTexts,
@@ -18,7 +19,7 @@ from rebridge.scorers.causal.prompts import (
 )
 from rebridge.scorers.causal.weights import load_base, output_rows
 from rebridge.scorers.tokens import TextEncoder
-from rebridge.scorers.torch_model import TorchModel, position_limit
+from rebridge.scorers.torch_model import position_limit
 
 if TYPE_CHECKING:
     import torch
@@ -65,7 +66,7 @@ class Loaded:
         rows = output_rows(self.checkpoint, self.model, ids)
         # A difference of logits is one product with the difference of their rows.
         head = rows[:1] if len(ids) == 1 else rows[:1] - rows[1:]
-        model = TorchModel(Decoder(self.model), self.text, self.device)
+        model = DecoderModel(Decoder(self.model), self.text, self.device)
         return Causal(model, head, prompt, normalize=normalize, midpoint=midpoint)
 
 

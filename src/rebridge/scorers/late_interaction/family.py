@@ -78,7 +78,7 @@ class LateInteraction(Family["NDArray[np.float32]"]):
         """One matrix per text, shape (compared tokens, dimensions), rows of length 1."""
 
         def head(output: Any, mask: torch.Tensor) -> torch.Tensor:  # noqa: ARG001 - rows are chosen below
-            return torch.nn.functional.normalize(self._project(output.last_hidden_state).float(), dim=-1)
+            return torch.nn.functional.normalize(self._project(output.last_hidden_state.float()), dim=-1)
 
         matrices = self._model.run(batch, head).numpy()
         return [_compared(matrix, tokens) for matrix, tokens in zip(matrices, batch, strict=True)]
@@ -137,7 +137,7 @@ def load(  # noqa: PLR0913 - the recipe's options
 
     # Nobody reads the pooler, so many checkpoints come without it; the projection is read for itself.
     model = checkpoint.load_model(AutoModel, dtype=dtype, device=device, optional=r"pooler\.", unread=PROJECTION)
-    project = _projection(checkpoint, model.config, dtype=dtype, device=device)
+    project = _projection(checkpoint, model.config, device)
     tokenizer = checkpoint.load_tokenizer(model)
     query, document = sides(
         checkpoint, tokenizer, model.config, query_length=query_length, document_length=document_length
@@ -152,9 +152,7 @@ def load(  # noqa: PLR0913 - the recipe's options
     )
 
 
-def _projection(
-    checkpoint: Checkpoint, config: Any, *, dtype: torch.dtype, device: torch.device
-) -> Callable[[torch.Tensor], torch.Tensor]:
+def _projection(checkpoint: Checkpoint, config: Any, device: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:
     """What follows the transformer: Dense modules, or the one linear layer of Stanford's layout."""
     width = getattr(config, "hidden_size", None)
     if width is None:
@@ -162,7 +160,7 @@ def _projection(
             f"{checkpoint.name}: {config.model_type} is no encoder of tokens (it has no hidden_size)"
         )
     if "Dense" not in checkpoint.module_types:
-        return load_projection(checkpoint, width, dtype=dtype, device=device)
+        return load_projection(checkpoint, width, device=device)
     layers = torch.nn.Sequential()
     for kind, module in list(zip(checkpoint.module_types, checkpoint.modules, strict=True))[1:]:
         if kind != "Dense":
@@ -170,7 +168,7 @@ def _projection(
                 f"{checkpoint.name}: modules.json names {module['type']}; after Transformer only Dense is supported"
             )
         folder = str(module["path"])
-        dense = load_dense(checkpoint, folder, dtype=dtype, device=device)
+        dense = load_dense(checkpoint, folder, device=device)
         if dense.linear.in_features != width:
             raise UnsupportedModel(
                 f"{checkpoint.name}: {folder} reads {dense.linear.in_features} features, but gets {width}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rebridge.scorers.options import KEEPING
 from rebridge.scorers.recipes.recipe import Recipe
 
 RECIPES = (
@@ -11,6 +12,6 @@ RECIPES = (
         loader="rebridge.scorers.bi_encoder:load",
         models=("sentence-transformers/all-MiniLM-L6-v2",),
         matches=lambda checkpoint: checkpoint.module_types[:2] == ["Transformer", "Pooling"],
-        options=frozenset({"max_length", "cache_size"}),
+        options=frozenset({"max_length"}) | KEEPING,
     ),
 )

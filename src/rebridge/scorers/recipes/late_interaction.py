@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rebridge.scorers.options import KEEPING
 from rebridge.scorers.recipes.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -30,6 +31,6 @@ RECIPES = (
             "answerdotai/answerai-colbert-small-v1",
         ),
         matches=_is_colbert,
-        options=frozenset({"query_length", "document_length", "cache_size"}),
+        options=frozenset({"query_length", "document_length"}) | KEEPING,
     ),
 )

@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from rebridge.errors import ConfigError, DeadlineExceeded, ScorerError, unknown
+from rebridge.errors import ConfigError, DeadlineExceeded, NoScores, ScorerError, unknown
 from rebridge.remote import address_parts
 from rebridge.scorers.base import Scorer, checked_passages
 from rebridge.scorers.remote.breaker import circuit_breaker
 from rebridge.scorers.remote.channel import Channel, Peer
 from rebridge.scorers.remote.dialects import DIALECTS, Ask, Row
 from rebridge.scorers.remote.failures import RemoteError
-from rebridge.scorers.remote.session import Session
+from rebridge.scorers.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,7 +132,7 @@ class RemoteScorer(Scorer):
                 raise DeadlineExceeded(f"{late}: {error}") from error
             raise
         if not any(math.isfinite(score) for row in rows for score in row):
-            raise ScorerError(f"{self.name} gave no finite score for any of {len(rows)} passages")
+            raise NoScores(f"{self.name} gave no finite score for any of {len(rows)} passages")
         return rows
 
     async def _all(self, work: _Work) -> list[Row]:

@@ -137,9 +137,10 @@ def _section(model: ModelSettings) -> ScorerSection:
 
 def _revealed(section: ScorerSection) -> dict[str, Any]:
     """What is not as by default, as JSON, secrets in clear text."""
-    secrets = {
-        name: value.get_secret_value()
-        for name in type(section).model_fields
-        if isinstance(value := getattr(section, name), SecretStr)
-    }
-    return section.model_dump(mode="json", exclude_unset=True) | secrets
+    revealed: dict[str, Any] = json.loads(json.dumps(section.model_dump(exclude_unset=True), default=_plain))
+    return revealed
+
+
+def _plain(value: Any) -> str:
+    """A value that JSON does not know: a secret or a path."""
+    return str(value.get_secret_value() if isinstance(value, SecretStr) else value)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from rebridge.scorers.embeddings import DEFAULT_PRECISION
 from rebridge.scorers.hub import locate
 
 if TYPE_CHECKING:
@@ -16,8 +18,11 @@ if TYPE_CHECKING:
 
 #: Of a model's folder, what can change a score.
 _FILES = ("*.safetensors", "*.json", "*.txt", "*.model", "artifact.metadata")
-#: Options that say where files are, or how much is done at a time.
-_HARMLESS = {"token", "cache_dir", "local_files_only", "revision", "token_budget", "cache_size"}
+#: Options that say where files are, or how much is done at a time; what a store rounds to stands for itself.
+_HARMLESS = {
+    "token", "cache_dir", "local_files_only", "revision", "token_budget", "cache_size", "store", "store_size",
+    "store_dtype",
+}  # fmt: skip
 _SHA256_LENGTH = 64
 
 
@@ -52,12 +57,12 @@ def fingerprint(section: ScorerSection) -> Fingerprint:
         return Fingerprint(section.name, None, None, hashlib.blake2b(told.encode(), digest_size=16).hexdigest())
     places = {name: options[name] for name in ("revision", "local_files_only", "cache_dir", "token") if name in options}
     located = locate(section.model, **places)
-    files = sorted({path for pattern in _FILES for path in located.path.rglob(pattern) if path.is_file()})
-    sums = {path.relative_to(located.path).as_posix(): _sha256(path) for path in files}
+    sums = file_sums(located.path)
     weights = [total for name, total in sums.items() if name.endswith(".safetensors")]
     whole = {
         "files": sums,
         "options": {name: value for name, value in options.items() if name not in _HARMLESS},
+        "stored": _stored(options),
         "device": _device(options["device"]),
         "code": {package: version(package) for package in ("rebridge", "torch", "transformers")},
     }
@@ -67,6 +72,17 @@ def fingerprint(section: ScorerSection) -> Fingerprint:
         weights[0] if len(weights) == 1 else hashlib.sha256("".join(weights).encode()).hexdigest() if weights else None,
         hashlib.blake2b(json.dumps(whole, sort_keys=True, default=str).encode(), digest_size=16).hexdigest(),
     )
+
+
+def file_sums(folder: Path) -> dict[str, str]:
+    """The files of a model's folder that can change what it computes: name below the folder -> SHA-256."""
+    files = sorted({path for pattern in _FILES for path in folder.rglob(pattern) if path.is_file()})
+    return {path.relative_to(folder).as_posix(): _sha256(path) for path in files}
+
+
+def _stored(options: Mapping[str, Any]) -> str | None:
+    """The precision that embeddings are rounded to where they are kept on disk; None where they are not."""
+    return str(options.get("store_dtype", DEFAULT_PRECISION)) if options.get("store") else None
 
 
 def _sha256(path: Path) -> str:

@@ -6,18 +6,26 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from rebridge.errors import ScorerError
-from rebridge.scorers.remote.channel import Channel
 
+
+class Channel(Protocol):
+    """Connections to a peer."""
+
+    async def close(self) -> None:
+        """End them all."""
+
+
+ChannelT = TypeVar("ChannelT", bound=Channel)
 ResultT = TypeVar("ResultT")
 
 # How long `close` waits for the thread, seconds.
 _JOIN_SECONDS = 5.0
 
 
-class Session:
+class Session(Generic[ChannelT]):
     """Runs work that needs a channel; the thread is started with the first one.
 
     Args:
@@ -25,7 +33,7 @@ class Session:
         open_channel: opens the channel, inside the event loop.
     """
 
-    def __init__(self, name: str, open_channel: Callable[[], Channel]) -> None:
+    def __init__(self, name: str, open_channel: Callable[[], ChannelT]) -> None:
         self._name = name
         self._open_channel = open_channel
         # A scorer that nobody holds any more may be collected, and closed, by whoever holds the lock.
@@ -33,10 +41,10 @@ class Session:
         self._closed = False
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._channel: Channel | None = None
+        self._channel: ChannelT | None = None
         self._end: asyncio.Event | None = None
 
-    def run(self, work: Callable[[Channel], Awaitable[ResultT]]) -> Future[ResultT]:
+    def run(self, work: Callable[[ChannelT], Awaitable[ResultT]]) -> Future[ResultT]:
         """Start some work. Cancelling the future cancels it.
 
         Raises:
@@ -82,7 +90,7 @@ class Session:
         await asyncio.gather(*running, return_exceptions=True)
         await self._channel.close()
 
-    async def _work(self, work: Callable[[Channel], Awaitable[ResultT]]) -> ResultT:
+    async def _work(self, work: Callable[[ChannelT], Awaitable[ResultT]]) -> ResultT:
         assert self._channel is not None  # noqa: S101 - `_live` opened it before anything could be started
         if (task := asyncio.current_task()) is not None:
             task.add_done_callback(_heard)

@@ -1,0 +1,154 @@
+"""Matrix products with fixed weights, by whichever of torch's two libraries is the faster one here, or in 8 bits.
+
+torch multiplies by MKL, or by oneDNN with weights brought into the order in which oneDNN reads them. Which is faster
+depends on processor and shape, by a factor of up to two either way, and so it is measured.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: What multiplies. ``int8``: weights in 8 bits with a scale for each output, states in 8 with a scale and an offset for
+#: each row, chosen when they come (dynamic quantisation).
+Kind = Literal["mkl", "onednn", "int8"]
+
+#: Rows of the products that are measured: about what a batch has.
+_ROWS = 512
+#: Numbers in a matrix below which there is nothing to gain.
+_SMALL = 1 << 16
+_REPEATS = 5
+_WEIGHT_STEPS = 127
+#: As oneDNN's operators name them, each followed by its arguments; the second "none" says: by erf, not by tanh.
+_ACTIVATIONS: dict[bool, tuple[str, list[float], str]] = {False: ("none", [], ""), True: ("gelu", [], "none")}
+
+
+class Linear(torch.nn.Module):
+    """Linear layers of the same input as one: ``x -> x W.T + b``, the results side by side.
+
+    Args:
+        layers: the layers.
+        gelu: whether GELU (by the error function) follows.
+        kind: what multiplies; None for the faster one of the exact ones.
+    """
+
+    def __init__(self, *layers: torch.nn.Linear, gelu: bool = False, kind: Kind | None = None) -> None:
+        super().__init__()
+        weight = torch.cat([layer.weight.detach() for layer in layers])
+        self.kind: Kind = fastest(*weight.shape, weight.dtype) if kind is None else kind
+        self.weight: torch.Tensor
+        self._scales: torch.Tensor
+        self._zeros: torch.Tensor
+        self._sums: torch.Tensor
+        self.bias: torch.Tensor | None
+        self.register_buffer("bias", _joined([layer.bias for layer in layers]), persistent=False)
+        if self.kind == "int8":
+            scales = weight.abs().amax(dim=1).clamp(min=torch.finfo(torch.float32).tiny) / _WEIGHT_STEPS
+            whole = (weight / scales[:, None]).round().to(torch.int8)
+            weight = torch.ops.onednn.qlinear_prepack(whole, [_ROWS, weight.shape[1]])
+            self.register_buffer("_scales", scales, persistent=False)
+            self.register_buffer("_zeros", torch.zeros(len(scales), dtype=torch.long), persistent=False)
+            self.register_buffer("_sums", whole.sum(dim=1) * scales, persistent=False)
+        elif self.kind == "onednn":
+            weight = _reordered(weight)
+        self.register_buffer("weight", weight, persistent=False)
+        self._gelu = gelu
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        """From shape (rows, features in) to (rows, features out)."""
+        if self.kind == "onednn":
+            return _onednn(states, self.weight, self.bias, gelu=self._gelu)
+        if self.kind == "int8":
+            return self._in_8_bits(states)
+        product = functional.linear(states, self.weight, self.bias)
+        return functional.gelu(product) if self._gelu else product
+
+    def _in_8_bits(self, states: torch.Tensor) -> torch.Tensor:
+        low, high = states.aminmax(dim=-1, keepdim=True)
+        scale = (high - low).clamp_(min=torch.finfo(torch.float32).tiny) / _state_steps()
+        # x = low + scale n, so that x W.T = scale (n W.T) + low (sums of the rows of W)
+        whole = ((states - low) / scale).round_().to(torch.uint8)
+        product: torch.Tensor = torch.ops.onednn.qlinear_pointwise(
+            whole, 1.0, 0, self.weight, self._scales, self._zeros, None, 1.0, 0, torch.float32, *_ACTIVATIONS[False]
+        )
+        product = product.mul_(scale).addcmul_(low, self._sums)
+        product = product if self.bias is None else product.add_(self.bias)
+        return functional.gelu(product) if self._gelu else product
+
+
+@lru_cache(maxsize=1)
+def _state_steps() -> int:
+    """255, or 127 on processors without VNNI, which add up two products of 8 bits in 16 bits: those would overflow."""
+    try:
+        return 255 if torch.cpu._is_vnni_supported() else 127  # noqa: SLF001 - nothing public tells
+    except AttributeError:
+        return 127
+
+
+def exchange_linears(model: torch.nn.Module, kind: Kind | None) -> None:
+    """Put a `Linear` in the place of every linear layer inside a model.
+
+    Args:
+        model: changed in place.
+        kind: what multiplies; None for the faster one of the exact ones.
+    """
+    for part in list(model.modules()):
+        for name, child in part.named_children():
+            if type(child) is torch.nn.Linear:
+                setattr(part, name, Linear(child, kind=kind))
+
+
+def _joined(biases: list[torch.Tensor | None]) -> torch.Tensor | None:
+    found = [bias.detach() for bias in biases if bias is not None]
+    if found and len(found) < len(biases):
+        raise ValueError("either all layers have a bias or none")
+    return torch.cat(found) if found else None
+
+
+@lru_cache(maxsize=256)
+def fastest(features_out: int, features_in: int, dtype: torch.dtype) -> Kind:
+    """Which library multiplies faster by weights of this shape, on this machine with its present threads."""
+    if features_out * features_in < _SMALL:
+        return "mkl"
+    with torch.inference_mode():
+        weight = torch.randn(features_out, features_in).to(dtype)
+        states, bias = torch.randn(_ROWS, features_in).to(dtype), torch.zeros(features_out, dtype=dtype)
+        try:
+            reordered = _reordered(weight)
+            ways: dict[Kind, Callable[[], Any]] = {
+                "mkl": lambda: functional.linear(states, weight, bias),
+                "onednn": lambda: _onednn(states, reordered, bias, gelu=False),
+            }
+            times = _least_times(ways)
+        except (RuntimeError, AttributeError):  # this build of torch lacks it, or oneDNN lacks this type
+            return "mkl"
+    return min(times, key=lambda kind: times[kind])
+
+
+def _least_times(ways: dict[Kind, Callable[[], Any]]) -> dict[Kind, float]:
+    """The shortest time of each, taking turns, in seconds."""
+    least = dict.fromkeys(ways, float("inf"))
+    for _ in range(_REPEATS):
+        for kind, way in ways.items():
+            began = time.perf_counter()
+            way()
+            least[kind] = min(least[kind], time.perf_counter() - began)
+    return least
+
+
+def _reordered(weight: torch.Tensor) -> torch.Tensor:
+    """A matrix in oneDNN's own order, in which nothing else can read it."""
+    reordered: torch.Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), _ROWS)  # noqa: SLF001
+    return reordered
+
+
+def _onednn(states: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, *, gelu: bool) -> torch.Tensor:
+    product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(states, weight, bias, *_ACTIVATIONS[gelu])  # noqa: SLF001
+    return product

@@ -1,0 +1,92 @@
+"""Where a model computes, in what, and how much at a time: known before it is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from rebridge.errors import ConfigError
+from rebridge.scorers.token_budget import CPU_BUDGET, budget_key, kept_budget
+
+if TYPE_CHECKING:
+    from rebridge.scorers.checkpoint import Checkpoint
+
+#: Tokens in a batch, padding included, by device; of a CPU as long as nothing was measured.
+_TOKEN_BUDGETS = {"cpu": CPU_BUDGET, "mps": 8192}
+_GPU_TOKEN_BUDGET = 32768
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """How a model will be run.
+
+    Attributes:
+        device: the torch device.
+        dtype: the torch dtype of the weights as they are loaded.
+        int8: whether matrix products are then done in 8 bits.
+        token_budget: most tokens in a batch, padding included.
+        source: where this number comes from.
+        budget_key: what a measured budget is kept under; None where none is measured.
+    """
+
+    device: Any
+    dtype: Any
+    int8: bool
+    token_budget: int
+    source: Literal["given", "measured", "default"]
+    budget_key: str | None = None
+
+
+def place(checkpoint: Checkpoint, device: str, dtype: str, backend: str, token_budget: int | None) -> Placement:
+    """Decide how a model will be run.
+
+    Args:
+        checkpoint: the model's files.
+        device: as of `rebridge.open_scorer`, as all of these.
+        dtype: likewise.
+        backend: likewise.
+        token_budget: likewise; None to measure it on a CPU.
+
+    Raises:
+        ConfigError: if the device cannot be used, or there is no such dtype, or not there.
+    """
+    chosen = _device(device)
+    weights, int8 = _dtype(dtype, chosen), dtype == "int8"
+    if int8 and (chosen.type != "cpu" or backend != "auto"):
+        raise ConfigError(f"dtype int8 is for a CPU and backend auto, not for {chosen.type} and {backend}")
+    if token_budget is not None:
+        return Placement(chosen, weights, int8, token_budget, "given")
+    default = _TOKEN_BUDGETS.get(chosen.type, _GPU_TOKEN_BUDGET)
+    if chosen.type != "cpu":
+        return Placement(chosen, weights, int8, default, "default")
+    key = budget_key(checkpoint.config, dtype if int8 else str(weights), backend)
+    kept = kept_budget(key)
+    return Placement(chosen, weights, int8, kept or default, "measured" if kept else "default", key)
+
+
+def _device(name: str) -> Any:
+    import torch
+
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from error
+    return device
+
+
+def _dtype(name: str, device: Any) -> Any:
+    import torch
+
+    dtypes = {
+        "auto": torch.bfloat16 if device.type == "cuda" else torch.float32,
+        "float32": torch.float32,
+        "bfloat16": torch.bfloat16,
+        "float16": torch.float16,
+        "int8": torch.float32,
+    }
+    if name not in dtypes:
+        raise ConfigError(f"dtype {name!r} is not one of {', '.join(dtypes)}")
+    return dtypes[name]

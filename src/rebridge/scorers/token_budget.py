@@ -1,0 +1,140 @@
+"""How many tokens a batch on a CPU should have: measured when a model is loaded, once per machine and kind of model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rebridge.scorers.turns import cpu_turns
+
+if TYPE_CHECKING:
+    from rebridge.scorers.family import Family
+
+#: Tokens in a batch as long as nothing was measured. More brings hardly any speed on a CPU.
+CPU_BUDGET = 1024
+#: What is tried, in this order, and how often: what there is no time for is left out.
+_SIZES, _ROUNDS = (CPU_BUDGET, 512, 256, 2048), 3
+#: How long measuring may take, seconds.
+_LIMIT_S = 1.0
+#: Where a batch takes less, nobody would notice a better one, seconds.
+_NEGLIGIBLE_S = 0.005
+#: A model with more bytes of weights would take the whole time for its first rows.
+_LARGE = 2**30
+#: A smaller batch that is nearly as fast as the best one looks at deadlines more often, and lets others in sooner.
+_NEARLY = 0.97
+#: About 128 tokens for most tokenizers, which is what passages have.
+_QUERY = "how long are invoices and letters kept in the archive"
+_PASSAGE = "Invoices and letters of the company are kept for ten years in the archive on the second floor. " * 6
+#: Entries of the file; the oldest go first.
+_MOST_KEPT = 100
+
+_log = logging.getLogger(__name__)
+
+
+def budget_key(config: Mapping[str, Any], dtype: str, backend: str) -> str:
+    """What a measured budget depends on: the model's shape, what computes it, and the machine.
+
+    Args:
+        config: the model's ``config.json``.
+        dtype: what it computes in.
+        backend: what computes its layers.
+    """
+    import torch
+
+    told = {
+        "config": config,
+        "computed": [dtype, backend, version("rebridge"), torch.__version__],
+        "machine": [platform.node(), platform.machine(), os.cpu_count(), torch.get_num_threads()],
+    }
+    return hashlib.blake2b(json.dumps(told, sort_keys=True, default=str).encode(), digest_size=16).hexdigest()
+
+
+def kept_budget(key: str) -> int | None:
+    """What was measured before; None if nothing was."""
+    found = _kept().get(key)
+    return found if isinstance(found, int) and found in _SIZES else None
+
+
+def tuned_budget(family: Family[Any], key: str, clock: Callable[[], float] = time.perf_counter) -> int:
+    """Measure a model that was just loaded, which takes a second at most, and keep the result.
+
+    Whatever goes wrong, there is a budget.
+
+    Args:
+        family: the model, on a CPU, which nobody else uses yet.
+        key: what to keep the result under; see `budget_key`.
+        clock: tells the time, in seconds.
+    """
+    try:
+        found = _measured(family, clock)
+    except Exception as error:  # noqa: BLE001 - a model that cannot compute says so when it is asked for scores
+        _log.debug("the token budget could not be measured", exc_info=error)
+        return CPU_BUDGET
+    if found is None:
+        return CPU_BUDGET
+    _keep(key, found)
+    return found
+
+
+def _measured(family: Family[Any], clock: Callable[[], float]) -> int | None:
+    """The smallest budget that is nearly as fast as the best one; None where it does not matter."""
+    if family.memory_bytes() > _LARGE:
+        return CPU_BUDGET
+    row = family.split(family.encode(_QUERY, [_PASSAGE])[0])[0]
+
+    def seconds(rows: int) -> float:
+        with cpu_turns():
+            began = clock()
+            family.forward([row] * rows)
+            return clock() - began
+
+    end = clock() + _LIMIT_S
+    a_row = seconds(1)  # the first one takes longer, which only makes us careful
+    taken: dict[int, float] = {}
+    for size in _SIZES * _ROUNDS:
+        rows = max(1, size // max(1, len(row)))
+        if clock() + rows * a_row > end:
+            continue
+        took = seconds(rows)
+        if size == CPU_BUDGET and took < _NEGLIGIBLE_S:
+            return None
+        taken[size] = min(took / rows, taken.get(size, took))
+        a_row = min(a_row, taken[size])
+    if len(taken) <= 1:
+        return CPU_BUDGET  # there was no time for a comparison
+    return min(size for size, row_s in taken.items() if min(taken.values()) >= _NEARLY * row_s)
+
+
+def _file() -> Path:
+    from platformdirs import user_cache_path
+
+    return user_cache_path("rebridge") / "token_budgets.json"
+
+
+def _kept() -> dict[str, Any]:
+    try:
+        kept = json.loads(_file().read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}  # not there yet, or damaged
+    return kept if isinstance(kept, dict) else {}
+
+
+def _keep(key: str, tokens: int) -> None:
+    """Put a budget into the file. Of two processes at the same time one may lose its entry, and measures again."""
+    path = _file()
+    entries = list({**_kept(), key: tokens}.items())[-_MOST_KEPT:]
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(json.dumps(dict(entries)), encoding="utf-8")
+        draft.replace(path)
+    except OSError as error:
+        _log.debug("the token budget cannot be kept in %s", path, exc_info=error)

@@ -1,0 +1,178 @@
+"""How many tokens a batch on a CPU has: measured once, in little time, and kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rebridge.scorers.family import Family
+from rebridge.scorers.token_budget import CPU_BUDGET, budget_key, kept_budget, tuned_budget
+from rebridge.scorers.tokens import Tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rebridge.steps import Windows
+
+
+@pytest.fixture(autouse=True, scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A folder of caches for these tests alone."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("platformdirs.user_cache_path", lambda name: folder / name)
+        yield folder / "rebridge" / "token_budgets.json"
+
+
+class Model(Family[Any]):
+    """Takes as long as it is told, by a clock of its own.
+
+    Args:
+        seconds: of a batch, by its tokens.
+        length: tokens of a row.
+    """
+
+    def __init__(self, seconds: Callable[[int], float], length: int = 128, *, heavy: bool = False) -> None:
+        self.now = 0.0
+        self.batches: list[int] = []
+        self._seconds, self._length, self._heavy = seconds, length, heavy
+
+    def memory_bytes(self) -> int:
+        return 2**31 if self._heavy else 2**20
+
+    def cut(self, passage: str, windows: Windows) -> list[str]:
+        return [passage]
+
+    def encode(self, query: str, passages: Sequence[str]) -> list[Tokens]:
+        return [Tokens(np.zeros(self._length, dtype=np.int32)) for _ in passages]
+
+    def forward(self, batch: Sequence[Tokens]) -> list[Any]:
+        tokens = sum(map(len, batch))
+        self.batches.append(tokens)
+        self.now += self._seconds(tokens)
+        return [0.0] * len(batch)
+
+    def finish(self, query: Any, passage: Any) -> float:
+        return 0.0
+
+    def tuned(self, key: str) -> int:
+        return tuned_budget(self, key, clock=lambda: self.now)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        pytest.param(lambda tokens: tokens / 10_000, 256, id="no batch is faster than another"),
+        pytest.param(lambda tokens: 0.02 + tokens / 20_000, 2048, id="every batch costs something"),
+        pytest.param(lambda tokens: 0.0005 + tokens / 10_000, 256, id="nearly as fast is fast enough"),
+        pytest.param(lambda tokens: tokens / 10_000 * (1.5 if tokens > 512 else 1), 256, id="large ones are slow"),
+        pytest.param(lambda tokens: tokens / 10_000 * (1.5 if tokens < 512 else 1), 512, id="small ones are slow"),
+    ],
+)
+def test_the_smallest_of_the_fast_ones(seconds: Callable[[int], float], expected: int) -> None:
+    """Of the budgets that are nearly as fast as the best one the smallest is taken, since it holds up others least."""
+    assert Model(seconds).tuned("smallest") == expected
+    assert kept_budget("smallest") == expected
+
+
+@given(st.floats(1e-7, 0.1), st.floats(0, 0.5), st.integers(1, 512))
+def test_measuring_takes_a_second_at_most(per_token: float, per_batch: float, length: int) -> None:
+    """However slow the model is, only its first row can take longer than that."""
+    model = Model(lambda tokens: per_batch + per_token * tokens, length)
+    assert model.tuned("time") in {256, 512, 1024, 2048}
+    assert model.now <= max(1.0, per_batch + per_token * length) + per_batch + 1e-6
+    assert all(tokens <= max(2048, length) for tokens in model.batches)
+
+
+def test_no_time_is_spent_where_it_does_not_matter(cache: Path) -> None:
+    """A tiny model runs two batches and leaves no trace; a huge one runs none, and is not looked at again."""
+    tiny, huge = Model(lambda tokens: tokens / 1e6), Model(lambda tokens: tokens, heavy=True)
+    assert tiny.tuned("tiny") == CPU_BUDGET
+    assert len(tiny.batches) == 2
+    assert kept_budget("tiny") is None
+    assert huge.tuned("huge") == CPU_BUDGET
+    assert huge.batches == []
+    assert kept_budget("huge") == CPU_BUDGET
+
+
+@pytest.mark.parametrize("error", [MemoryError("full"), RuntimeError("broken")])
+def test_a_model_that_fails_has_a_budget_all_the_same(error: Exception) -> None:
+    """What is wrong with a model is told when it is asked for scores."""
+
+    class Broken(Model):
+        def forward(self, batch: Sequence[Tokens]) -> list[Any]:
+            raise error
+
+    assert Broken(float).tuned("broken") == CPU_BUDGET
+    assert kept_budget("broken") is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"\xff", b'{"k": "512"}', b'{"k": 0}', b'{"k": 7}', b'{"k": true}', b'{"k": null}', b"[" * 9999],
+)
+def test_a_damaged_file_is_none(cache: Path, content: bytes) -> None:
+    """Whatever stands in the file, nothing fails, and it is written anew."""
+    cache.parent.mkdir(exist_ok=True)
+    cache.write_bytes(content)
+    assert kept_budget("k") is None
+    assert Model(lambda tokens: tokens / 10_000).tuned("k") == 256
+    assert kept_budget("k") == 256
+
+
+def test_the_file_is_bounded(cache: Path) -> None:
+    """Of many models, those that were measured last are kept."""
+    for number in range(150):
+        Model(lambda tokens: tokens / 10_000).tuned(f"model {number}")
+    assert kept_budget("model 149") == kept_budget("model 50") == 256
+    assert kept_budget("model 49") is None
+    assert [path.name for path in cache.parent.iterdir()] == [cache.name]
+
+
+def test_a_folder_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where nothing can be kept, the model is measured, and that is all."""
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda name: tmp_path / "file" / name)
+    assert Model(lambda tokens: tokens / 10_000).tuned("k") == 256
+    assert kept_budget("k") is None
+
+
+def test_what_a_budget_depends_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another shape, precision, code or number of threads is measured for itself."""
+    config = {"hidden_size": 16}
+    keys = {
+        budget_key(config, "float32", "auto"),
+        budget_key({"hidden_size": 32}, "float32", "auto"),
+        budget_key(config, "bfloat16", "auto"),
+        budget_key(config, "float32", "transformers"),
+    }
+    assert budget_key(dict(config), "float32", "auto") in keys
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 77)
+    keys.add(budget_key(config, "float32", "auto"))
+    assert len(keys) == 5
+
+
+def test_a_number_switches_it_off(
+    cross_encoder: Path, open_tiny: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who gives a number gets it, and nothing is measured; else it is, once."""
+    measured: list[str] = []
+
+    def tuned(_family: Any, key: str) -> int:
+        measured.append(key)
+        return 512
+
+    monkeypatch.setattr("rebridge.scorers.opening.tuned_budget", tuned)
+    assert open_tiny(cross_encoder, token_budget=7).token_budget == 7
+    assert measured == []
+    assert open_tiny(cross_encoder).token_budget == 512
+    assert len(measured) == 1
+    monkeypatch.setattr("rebridge.scorers.placing.kept_budget", lambda key: 256 if key == measured[0] else None)
+    assert open_tiny(cross_encoder).token_budget == 256
+    assert len(measured) == 1
