@@ -29,6 +29,7 @@ def file(folder: str | Path, dtype: str) -> Path:
 
 def export(folder: str, dtypes: list[str]) -> None:
     """Write what is asked for."""
+    import onnx
     import torch
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from transformers import AutoModelForSequenceClassification
@@ -46,7 +47,9 @@ def export(folder: str, dtypes: list[str]) -> None:
         )
     program.save(exact)
     if "int8" in dtypes:
-        quantize_dynamic(exact, file(folder, "int8"), per_channel=True, weight_type=QuantType.QInt8)
+        weights = onnx.load(exact)
+        del weights.graph.value_info[:]  # shapes of what the quantiser transposes
+        quantize_dynamic(weights, file(folder, "int8"), per_channel=True, weight_type=QuantType.QInt8)
 
 
 def open_onnxruntime(folder: str, dtype: str) -> Score:
