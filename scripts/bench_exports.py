@@ -16,6 +16,7 @@ Score = Callable[[str, list[str]], Any]
 #: Padded arrays to logits, shape (inputs, 1).
 Run = Callable[[Mapping[str, Any]], Any]
 
+DTYPES = ("float32", "int8")
 #: What rebridge puts into a batch as long as nothing was measured, tokens with padding.
 BUDGET = 1024
 #: Most tokens of an input.
@@ -34,17 +35,12 @@ def export(folder: str, dtypes: list[str]) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from transformers import AutoModelForSequenceClassification
 
-    model = AutoModelForSequenceClassification.from_pretrained(folder, attn_implementation=_attention(folder)).eval()
+    model = AutoModelForSequenceClassification.from_pretrained(folder, return_dict=False).eval()
     example = {name: torch.from_numpy(array) for name, array in _example(folder).items()}
     free = {0: torch.export.Dim("inputs", max=BUDGET), 1: torch.export.Dim("tokens", min=2, max=LONGEST)}
     exact = file(folder, "float32")
     with torch.inference_mode():
-        program = torch.onnx.export(
-            model,
-            kwargs={**example, "return_dict": False},
-            dynamic_shapes={**dict.fromkeys(example, free), "return_dict": None},
-            dynamo=True,
-        )
+        program = torch.onnx.export(model, kwargs=example, dynamic_shapes=dict.fromkeys(example, free), dynamo=True)
     program.save(exact)
     if "int8" in dtypes:
         weights = onnx.load(exact)
@@ -70,12 +66,6 @@ def open_openvino(folder: str, dtype: str) -> Score:
 
 
 OPENERS: dict[str, Callable[[str, str], Score]] = {"onnxruntime": open_onnxruntime, "openvino": open_openvino}
-
-
-def _attention(folder: str) -> str:
-    from transformers import AutoConfig
-
-    return "eager" if AutoConfig.from_pretrained(folder).model_type == "deberta-v2" else "sdpa"
 
 
 def _text(folder: str) -> Any:

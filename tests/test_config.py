@@ -285,6 +285,7 @@ def test_a_score_cache_from_outside(write: Write, monkeypatch: pytest.MonkeyPatc
     [
         ("{redis: 'http://:sk-4711@cache'}", "must be an address like redis://"),
         ("{redis: 'redis://:sk-4711@cache:99999'}", "must be an address like redis://"),
+        ("{redis: 'redis://:sk-4711@cache?decode_responses=true'}", "remove decode_responses"),
         ("{sise: 5}", "Did you mean 'size'?"),
         ("{size: 0}", "greater than or equal to 1"),
         ("{ttl_s: 0}", "greater than or equal to 1"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -40,6 +40,8 @@ def _redis_url(url: SecretStr) -> SecretStr:
         raise ValueError(cure) from None
     if not usable:
         raise ValueError(cure)
+    if "decode_responses" in parse_qs(parts.query, keep_blank_values=True):
+        raise ValueError("scores are no text: remove decode_responses from the address")
     return url
 
 
@@ -119,7 +121,7 @@ class ScorerSection(BaseModel):
     device: Annotated[str, Field(description="auto, cpu, cuda, cuda:1, mps.")] = "auto"
     dtype: Annotated[
         Literal["auto", "float32", "bfloat16", "float16", "int8"],
-        Field(description="auto: exact on CPU; bfloat16 for GPUs and new CPUs; int8 for encoders on a CPU."),
+        Field(description="auto: exact on CPU; bfloat16 for GPUs and new CPUs; int8 on a CPU."),
     ] = "auto"
     backend: Annotated[
         Literal["auto", "transformers"], Field(description="What computes the layers; auto: the faster one.")
@@ -154,7 +156,10 @@ class ScorerSection(BaseModel):
     ] = None
     store: Annotated[
         bool | Path | None,
-        Field(description="Keep passage embeddings on disk too: true for the user's cache folder, or another folder."),
+        Field(
+            description="Keep passage embeddings on disk too: true for the user's cache folder, or another folder; a "
+            "relative one starts at the current directory."
+        ),
     ] = None
     store_size: Annotated[
         ByteSize | None, Field(ge=2**20, description="Bound of that file, as 5GB or in bytes; default: 10GB.")

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from threading import Lock, Thread
 
 from rebridge.config import ScorerSection
@@ -29,24 +30,20 @@ class SharedScorers:
 
     Args:
         given: scores for all pipelines instead, and is not closed here.
-        opener: opens the scorer of a section; None for `rebridge.scorers.open_section`.
+        opener: opens the scorer of a section; None for `rebridge.scorers.open_section`, with which sections that differ
+            only in how they keep scores share a model.
     """
 
     def __init__(self, given: Scorer | None = None, opener: Opener | None = None) -> None:
         self._given = given
-        self._opener = opener or open_section
+        self._opener = opener
         self._models: list[tuple[ScorerSection, LazyScorer]] = []
 
     def get(self, section: ScorerSection) -> Scorer:
         """The scorer of a pipeline; equal sections have the same one. It loads its model when it is first used."""
         if self._given is not None:
             return self._given
-        for known, model in self._models:
-            if known == section:
-                return model
-        model = LazyScorer(section.name, lambda: self._opener(section))
-        self._models.append((section, model))
-        return model
+        return self._lazy(section)
 
     def chain(self, section: ScorerSection, fallbacks: Sequence[ScorerSection]) -> tuple[Scorer, ...]:
         """A pipeline's scorer and its fallbacks; a scorer that is given for all pipelines has none."""
@@ -65,6 +62,22 @@ class SharedScorers:
         """Free what was loaded. A later use loads it again."""
         for _, model in self._models:
             model.close()
+
+    def _lazy(self, section: ScorerSection) -> LazyScorer:
+        for known, model in self._models:
+            if known == section:
+                return model
+        model = LazyScorer(section.name, self._opening(section))
+        self._models.append((section, model))
+        return model
+
+    def _opening(self, section: ScorerSection) -> Callable[[], Scorer]:
+        """What opens the scorer of a section."""
+        if self._opener is not None:
+            return partial(self._opener, section)
+        if section.score_cache is None:
+            return partial(open_section, section)
+        return partial(open_section, section, self._lazy(section.uncached()).load)
 
 
 class LazyScorer(Scorer):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from rebridge.errors import ConfigError, ScorerError
+from rebridge.errors import ConfigError, ConnectorError, ScorerError
 from rebridge.scorers.embeddings.store import DiskStore
 
 if TYPE_CHECKING:
@@ -33,20 +33,25 @@ class Warmed:
         documents: how many were read.
         blank: those of them that have no text.
         embedded: passages, or windows of passages, that were embedded.
+        unkept: those that were embedded in vain, and will be each time, since their embeddings cannot be kept: empty,
+            not finite, or larger than ``largest_bytes``.
         kept: those whose embeddings were on disk already, or that are equal to others.
         seconds: how long it took.
         used_bytes: what the store takes on disk, with the embeddings of other models and indices.
         max_bytes: its bound.
+        largest_bytes: the largest embedding that it keeps.
         full: whether the store has no room for all that is in use, so that the rest was left.
     """
 
     documents: int = 0
     blank: int = 0
     embedded: int = 0
+    unkept: int = 0
     kept: int = 0
     seconds: float = 0.0
     used_bytes: int = 0
     max_bytes: int = 0
+    largest_bytes: int = 0
     full: bool = False
 
 
@@ -99,18 +104,27 @@ def warm(
         tell: told how many documents are done.
 
     Raises:
-        ConnectorError: if the engine does not give its documents.
+        ConnectorError: if the engine does not give its documents, or cannot.
         ScorerError: if the model fails, or the disk.
     """
     store = scorer.family.store
     if not isinstance(store, DiskStore):
         raise ScorerError(f"{scorer.name} keeps no embeddings on disk")
+    if not hasattr(engine, "scan"):  # of a connector that was written when the contract had none
+        raise ConnectorError(
+            f"{type(engine).__qualname__} has no method `scan`, by which a connector's engine gives all its documents: "
+            "look for a newer version of that connector. Searches embed what they find all the same"
+        )
     began, crowded, done = time.monotonic(), store.crowded, Warmed()
     try:
         with closing(_finished(scorer, template, engine.scan(template.fields))) as finished:
             for count, blank, job in finished:
                 done = Warmed(
-                    done.documents + count, done.blank + blank, done.embedded + job.embedded, done.kept + job.kept
+                    documents=done.documents + count,
+                    blank=done.blank + blank,
+                    embedded=done.embedded + job.embedded,
+                    unkept=done.unkept + job.unkept,
+                    kept=done.kept + job.kept,
                 )
                 tell(done.documents)
                 if store.problem is not None or store.crowded > crowded:
@@ -124,6 +138,7 @@ def warm(
         seconds=time.monotonic() - began,
         used_bytes=store.size(),
         max_bytes=store.max_bytes,
+        largest_bytes=store.largest,
         full=store.crowded > crowded,
     )
 

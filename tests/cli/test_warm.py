@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from rebridge.cli import app
 from rebridge.config_files import load_config
 from rebridge.errors import ConfigError, ConnectorError, ScorerError
+from rebridge.scorers.embeddings import store as store_module
 from rebridge.searcher import Searcher
 from rebridge.testing import MemoryEngine
 
@@ -145,6 +146,18 @@ def test_a_store_that_is_too_small(write: Write) -> None:
     assert "raise store_size" in done.stderr
 
 
+def test_what_cannot_be_kept(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passages whose embeddings are too large to be kept are counted for themselves, each time."""
+    write(store_size=2**30)
+    monkeypatch.setattr(store_module, "_PARTS", 2**30 // 2000)
+    first, second = warm(), warm()
+    counts = r"(\d+) embedded in .* (\d+) were there, (\d+) cannot be kept \(empty, not finite, or larger than 0.0 MB\)"
+    embedded, kept, unkept = map(int, re.findall(counts, first)[0])
+    assert 0 < unkept < 200
+    assert embedded + kept + unkept == 201
+    assert re.findall(counts, second) == [("0", str(embedded + kept), str(unkept))]
+
+
 def test_a_disk_that_fails(write: Write, tmp_path: Path) -> None:
     """Where nothing can be kept, the command fails and says why."""
     (tmp_path / "kept").write_text("a file in the way")
@@ -170,3 +183,26 @@ def test_an_engine_that_fails(write: Write, monkeypatch: pytest.MonkeyPatch) -> 
             fill(engine, config.passage, scorer)
         whole = MemoryEngine(engine.documents)
         assert fill(whole, config.passage, scorer).kept >= 64
+
+
+@pytest.mark.usefixtures("write")
+def test_an_engine_without_a_scan() -> None:
+    """A connector that was written before engines gave all their documents is told from a fault of rebridge."""
+    from rebridge.scorers import open_scorer
+    from rebridge.warming import warm as fill
+
+    class Old:
+        """Of the contract it has what other commands need."""
+
+    config, engine = load_config("docs"), Old()
+    with (
+        open_scorer(config.scorer.model, **config.scorer.options()) as scorer,
+        pytest.raises(ConnectorError, match=r"Old has no method `scan`.*newer version of that connector"),
+    ):
+        fill(engine, config.passage, scorer)  # type: ignore[arg-type]
+
+
+def test_the_helps_example_for_a_gpu() -> None:
+    """What the help embeds on a GPU is what searches on a CPU read: float32, and not the GPU's default."""
+    shown = CliRunner().invoke(app, ["warm", "--help"], env={"COLUMNS": "200"}).stdout
+    assert re.search(r"SCORER__DEVICE=cuda \\\s*REBRIDGE_PIPELINE__DOCS__SCORER__DTYPE=float32 rebridge warm", shown)

@@ -10,7 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pysolr
 
-from rebridge import PipelineConfig
+from rebridge import PipelineConfig, wrap
+from rebridge.testing import FakeScorer
 
 CONFIG = PipelineConfig.model_validate(
     {"passage": {"template": "{title}"}, "rank_window": 20, "fusion": {"weight": 1.0}}
@@ -97,6 +98,10 @@ def client(fake: FakeSolr | None = None, kind: type[pysolr.Solr] = pysolr.Solr, 
     made = kind(URL, **options)
     made._send_request = (fake or FakeSolr()).send
     return made
+
+
+def wrapped(fake: FakeSolr | None = None, config: PipelineConfig = QUIET, **options: Any) -> Any:
+    return wrap(client(fake, **options), config, scorer=FakeScorer(last))
 
 
 def ids(results: Any) -> list[str]:

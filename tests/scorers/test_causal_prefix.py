@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import runpy
 import shutil
@@ -19,6 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from rebridge.scorers import open_scorer
 from rebridge.scorers.causal.prefixes import Prefix, Prefixes, shared_lengths
+from rebridge.scorers.token_budget import tuned_budget
 from rebridge.scorers.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -142,6 +144,19 @@ def test_a_search_in_several_batches(opened: Callable[..., Any]) -> None:
         assert scores == pytest.approx(whole.raw_scores(query, PASSAGES) * 3, abs=1e-5)
 
 
+def test_what_is_measured_is_computed(opened: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The batches that a budget is measured with have no passages that the model knows, only its template and query."""
+    family = opened("qwen2", token_budget=2001).family
+    given: list[int] = []
+    forward = family.forward
+    monkeypatch.setattr(family, "forward", lambda batch: given.append(sum(map(len, batch))) or forward(batch))
+    ticks = itertools.count()
+    with Embedded() as embedded:
+        tuned_budget(family, "measured", clock=lambda: next(ticks) * 0.02)
+    assert max(given) > 1500
+    assert embedded.count > 0.6 * sum(given)
+
+
 @pytest.mark.parametrize("key", MODELS)
 def test_the_weights_have_a_size(key: str, opened: Callable[..., Any]) -> None:
     """What a language model takes is known, whichever code computes it."""
@@ -243,7 +258,7 @@ def test_what_is_kept_has_a_bound() -> None:
     kept = Prefixes(max_bytes=16 * 6)
     kept.keep(prefix(1, 1, 1))
     kept.keep(prefix(2, 2, 2))
-    assert len(kept.find(np.asarray([1, 1, 5]))) == 2
+    assert kept.known(np.asarray([1, 1, 5])) == len(kept.find(np.asarray([1, 1, 5]))) == 2
     kept.keep(prefix(3, 3))
     kept.keep(prefix(4, 4, 4, 4, 4, 4, 4))
     found = [len(kept.find(np.asarray([number] * 8))) for number in (1, 2, 3, 4)]
@@ -258,7 +273,7 @@ def test_many_small_prefixes() -> None:
     kept = Prefixes(max_bytes=10**9)
     for number in range(1000):
         kept.keep(prefix(number))
-    assert sum(len(kept.find(np.asarray([number]))) for number in range(1000)) <= 100
+    assert sum(kept.known(np.asarray([number])) for number in range(1000)) <= 100
 
 
 @given(batches(), st.integers(0, 20))

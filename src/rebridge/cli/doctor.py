@@ -83,7 +83,7 @@ def _hardware() -> list[Finding]:
     flags = _cpu_flags()
     threads = f"{torch.get_num_threads()} threads of {os.cpu_count()} processors"
     extensions = ", ".join(flag for flag in _CPU_FLAGS if flag in flags) or "no known extensions"
-    found = [Finding("cpu", "ok", f"{threads}; {extensions}")]
+    found = [Finding("cpu", "ok", f"{threads}; {extensions}; {_products()}")]
     if torch.cuda.is_available():
         names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
         found.append(Finding("gpu", "ok", ", ".join(names)))
@@ -92,6 +92,17 @@ def _hardware() -> list[Finding]:
     else:
         found.append(Finding("gpu", "note", "none that torch can use: models run on the CPU"))
     return found
+
+
+def _products() -> str:
+    """How fast torch multiplies here, by a matrix of a usual shape."""
+    import torch
+
+    from rebridge.scorers.encoders.linear import measured_speeds
+
+    speeds = measured_speeds(3072, 768, torch.float32)
+    told = ", ".join(f"{speed:.0f} GFLOP/s by {name}" for name, speed in speeds.items())
+    return f"products of matrices in float32: {told or 'by torch alone'}"
 
 
 def _cpu_flags() -> set[str]:

@@ -31,7 +31,7 @@ def placed(section: ScorerSection) -> str:
     default = "not measured yet" if found.budget_key is not None else "the device's default"
     return ", ".join(
         [
-            f"{found.device} in {str(found.dtype).removeprefix('torch.')}",
+            f"{found.device} in {'int8' if found.int8 else str(found.dtype).removeprefix('torch.')}",
             f"{torch.get_num_threads()} threads",
             f"token budget {found.token_budget} ({_BUDGET_SOURCES.get(found.source, default)})",
         ]

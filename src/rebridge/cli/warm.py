@@ -26,7 +26,10 @@ def warm(
     \b
     Examples:
       rebridge warm docs
-      REBRIDGE_PIPELINE__DOCS__SCORER__DEVICE=cuda rebridge warm docs
+      REBRIDGE_PIPELINE__DOCS__SCORER__DEVICE=cuda \\
+        REBRIDGE_PIPELINE__DOCS__SCORER__DTYPE=float32 rebridge warm docs
+
+    The last one embeds on a GPU for searches on a CPU: these read float32, and a GPU's default is bfloat16.
     """
     from rebridge.cli.progress import bars
     from rebridge.config_files import load_config
@@ -56,8 +59,13 @@ def warm(
 def _show(done: Warmed) -> None:
     rate = f" ({done.embedded / done.seconds:,.0f} a second)" if done.embedded else ""
     blank = f"; {done.blank:,} documents have no text" if done.blank else ""
+    unkept = (
+        f", {done.unkept:,} cannot be kept (empty, not finite, or larger than {done.largest_bytes / 1e6:,.1f} MB)"
+        if done.unkept
+        else ""
+    )
     typer.echo(
-        f"{done.documents:,} documents, {done.embedded + done.kept:,} passages: {done.embedded:,} embedded in "
-        f"{done.seconds:.1f} s{rate}, {done.kept:,} were there{blank}. "
+        f"{done.documents:,} documents, {done.embedded + done.kept + done.unkept:,} passages: {done.embedded:,} "
+        f"embedded in {done.seconds:.1f} s{rate}, {done.kept:,} were there{unkept}{blank}. "
         f"The store holds {done.used_bytes / 1e6:,.1f} MB of {done.max_bytes / 1e6:,.0f} MB."
     )

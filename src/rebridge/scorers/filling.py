@@ -24,7 +24,8 @@ class Filling(Job[Any]):
 
     Attributes:
         kept: windows whose embeddings were there already, those of equal texts included.
-        embedded: windows whose embeddings were computed.
+        embedded: windows whose embeddings were computed, and kept.
+        unkept: windows whose embeddings were computed, and cannot be kept: see `DiskStore.keep`.
 
     Raises:
         ScorerError: if the model keeps nothing on disk.
@@ -35,7 +36,7 @@ class Filling(Job[Any]):
         if not isinstance(family.store, DiskStore):
             raise ScorerError("this model keeps no embeddings on disk")
         self._store = family.store
-        self.embedded = 0
+        self.embedded, self.unkept = 0, 0
 
     def _read_query(self) -> None:
         """There is none."""
@@ -58,8 +59,10 @@ class Filling(Job[Any]):
     def _score(self, row: int, output: Any, key: bytes | None = None) -> None:
         if key is not None:
             self._store.wait_for_room()
-            self._store.put(key, output)
-            self.embedded += 1
+            if self._store.keep(key, output):
+                self.embedded += 1
+            else:
+                self.unkept += 1
         self._done(row)
 
     def _done(self, row: int) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,10 +61,13 @@ def fingerprint(section: ScorerSection) -> Fingerprint:
     sums = file_sums(located.path)
     weights = [total for name, total in sums.items() if name.endswith(".safetensors")]
     whole = {
+        # By its name, or that of its folder, the recipe may be chosen and a score scaled.
+        "model": section.model.lower(),
         "files": sums,
         "options": {name: value for name, value in options.items() if name not in _HARMLESS},
         "stored": _stored(options),
         "device": _device(options["device"]),
+        **_steps(options["dtype"]),
         "code": {package: version(package) for package in ("rebridge", "torch", "transformers")},
     }
     return Fingerprint(
@@ -90,8 +94,25 @@ def _sha256(path: Path) -> str:
     stored = path.resolve()
     if stored.parent.name == "blobs" and len(stored.name) == _SHA256_LENGTH:
         return stored.name
+    state = stored.stat()
+    return _read_sha256(stored, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=1024)
+def _read_sha256(path: Path, size: int, mtime_ns: int) -> str:
+    """The SHA-256 of a file of this size and time: reading gigabytes once in a process is enough."""
+    del size, mtime_ns  # they tell whether it is still the same file
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _steps(dtype: str) -> dict[str, int]:
+    """How int8 rounds depends on the processor."""
+    if dtype != "int8":
+        return {}
+    from rebridge.scorers.encoders.linear import state_steps
+
+    return {"steps": state_steps()}
 
 
 def _device(wanted: str) -> str:

@@ -11,7 +11,7 @@ from rebridge.scorers.hub import DEFAULT_MODEL, locate
 from rebridge.scorers.loading import in_lasting_thread
 from rebridge.scorers.local import LocalScorer
 from rebridge.scorers.options import KEEPING, check_options
-from rebridge.scorers.placing import place
+from rebridge.scorers.placing import place, precision
 from rebridge.scorers.recipes import Choice, choose
 from rebridge.scorers.token_budget import tuned_budget
 from rebridge.scorers.turns import cpu_turns
@@ -110,7 +110,10 @@ def open_scorer(  # noqa: PLR0913 - keyword options of the public entry point
         family = choice.recipe.load(checkpoint, device=placed.device, dtype=placed.dtype, **given)
         known = backend == "auto" and family.pack("int8" if placed.int8 else None)
         if placed.int8 and not known:
-            raise ConfigError(f"{checkpoint.name}: dtype int8 is for {PACKED}, not for {checkpoint.architecture}")
+            raise ConfigError(
+                f"{checkpoint.name}: dtype int8 is for {PACKED}; this is a {checkpoint.architecture}, or has settings "
+                f"that are not supported (ModernBERT needs transformers 5): use another dtype"
+            )
         if placed.source == "default" and placed.budget_key is not None:
             return family, tuned_budget(family, placed.budget_key)
         return family, placed.token_budget
@@ -119,7 +122,7 @@ def open_scorer(  # noqa: PLR0913 - keyword options of the public entry point
     if kept.get("store"):
         from rebridge.scorers.embeddings.opening import open_store
 
-        computed = {**given, "dtype": "int8" if placed.int8 else placed.dtype}
+        computed = {**given, "dtype": precision(dtype, placed.dtype)}
         family.store = open_store(family.store, checkpoint, choice.recipe.name, computed, **kept)
     turns = cpu_turns() if placed.device.type == "cpu" else None
     return OpenedScorer(checkpoint.name, family, budget, choice, turns)

@@ -65,12 +65,14 @@ OPTIONS: dict[str, Kind] = {
     **dict.fromkeys(("instruction", "method", "template", "positive", "negative"), _TEXT),
 }
 
+#: Without a store these say nothing.
+_OF_A_STORE = frozenset({"store_size", "store_dtype"})
 #: Of recipes whose models read passages apart from the query, so that what they make of them can be kept.
 KEEPING = frozenset({"cache_size", "store", "store_size", "store_dtype"})
 
 
 def check_options(recipe: str, known: frozenset[str], options: Mapping[str, Any]) -> None:
-    """Refuse options that a recipe does not have, and values that cannot be.
+    """Refuse options that a recipe does not have, values that cannot be, and options without effect.
 
     Args:
         recipe: its name.
@@ -89,3 +91,6 @@ def check_options(recipe: str, known: frozenset[str], options: Mapping[str, Any]
         kind = OPTIONS.get(name)
         if kind is not None and not kind.allows(value):
             raise ConfigError(f"{name} must be {kind.describes}, not {value!r}")
+    useless = sorted(set(options) & _OF_A_STORE)
+    if useless and not options.get("store"):
+        raise ConfigError(f"{useless[0]} has no effect without store: add store=True, or a folder")

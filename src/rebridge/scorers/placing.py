@@ -54,14 +54,31 @@ def place(checkpoint: Checkpoint, device: str, dtype: str, backend: str, token_b
     weights, int8 = _dtype(dtype, chosen), dtype == "int8"
     if int8 and (chosen.type != "cpu" or backend != "auto"):
         raise ConfigError(f"dtype int8 is for a CPU and backend auto, not for {chosen.type} and {backend}")
+    if int8 and not _multiplies_in_8_bits():
+        raise ConfigError("dtype int8: this build of torch cannot multiply in 8 bits; use auto")
     if token_budget is not None:
         return Placement(chosen, weights, int8, token_budget, "given")
     default = _TOKEN_BUDGETS.get(chosen.type, _GPU_TOKEN_BUDGET)
     if chosen.type != "cpu":
         return Placement(chosen, weights, int8, default, "default")
-    key = budget_key(checkpoint.config, dtype if int8 else str(weights), backend)
+    key = budget_key(checkpoint.config, precision(dtype, weights), backend)
     kept = kept_budget(key)
     return Placement(chosen, weights, int8, kept or default, "measured" if kept else "default", key)
+
+
+def precision(dtype: str, weights: Any) -> str:
+    """What a model computes in, as far as its results depend on it."""
+    if dtype != "int8":
+        return str(weights)
+    from rebridge.scorers.encoders.linear import state_steps
+
+    return f"int8 in {state_steps()} steps"
+
+
+def _multiplies_in_8_bits() -> bool:
+    from rebridge.scorers.encoders.linear import multiplies_in_8_bits
+
+    return multiplies_in_8_bits()
 
 
 def _device(name: str) -> Any:

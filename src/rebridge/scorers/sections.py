@@ -8,14 +8,21 @@ from rebridge.errors import MissingExtra
 from rebridge.scorers.opening import open_scorer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rebridge.config import ScorerSection
     from rebridge.scorer_section import ScoreCacheSection
     from rebridge.scorers.base import Scorer
     from rebridge.scorers.score_cache.shared import RedisScores
 
 
-def open_section(section: ScorerSection) -> Scorer:
+def open_section(section: ScorerSection, uncached: Callable[[], Scorer] | None = None) -> Scorer:
     """Open what a section describes: load a model, or prepare to ask a peer, which may be down as yet.
+
+    Args:
+        section: which scorer.
+        uncached: gives the scorer of the same section without its cache, if others use that too: it is closed with this
+            one, and so they must be closed at the same time. None to open one for this section alone.
 
     Raises:
         ScorerError: if a model cannot be loaded.
@@ -23,7 +30,7 @@ def open_section(section: ScorerSection) -> Scorer:
         MissingExtra: if the packages of a remote scorer, or of a cache in Redis, are not installed.
     """
     if section.score_cache is not None:
-        return _cached(section, section.score_cache)
+        return _cached(section, section.score_cache, uncached)
     if section.kind == "local":
         return open_scorer(section.model, **section.options())
     try:
@@ -33,17 +40,18 @@ def open_section(section: ScorerSection) -> Scorer:
     return RemoteScorer(model=section.model or None, **section.options())
 
 
-def _cached(section: ScorerSection, cache: ScoreCacheSection) -> Scorer:
+def _cached(section: ScorerSection, cache: ScoreCacheSection, uncached: Callable[[], Scorer] | None) -> Scorer:
     """The scorer of a section, and a cache around it."""
     from rebridge.scorers.fingerprint import fingerprint
     from rebridge.scorers.score_cache import CachedScorer, MemoryScores
 
     key = fingerprint(section).key
-    scorer = open_section(section.uncached())
+    scorer = open_section(section.uncached()) if uncached is None else uncached()
     try:
         shared = _redis(cache)
     except BaseException:
-        scorer.close()
+        if uncached is None:
+            scorer.close()
         raise
     return CachedScorer(scorer, key, MemoryScores(cache.size, cache.ttl_s), shared, told=section.kind == "local")
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import logging
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from rebridge.scorers.turns import cpu_turns
 
 if TYPE_CHECKING:
     from rebridge.scorers.family import Family
+    from rebridge.scorers.tokens import Tokens
 
 #: Tokens in a batch as long as nothing was measured. More brings hardly any speed on a CPU.
 CPU_BUDGET = 1024
@@ -33,6 +35,8 @@ _NEARLY = 0.97
 #: About 128 tokens for most tokenizers, which is what passages have.
 _QUERY = "how long are invoices and letters kept in the archive"
 _PASSAGE = "Invoices and letters of the company are kept for ten years in the archive on the second floor. " * 6
+#: Tells on Linux which processor it is: https://man7.org/linux/man-pages/man5/proc_cpuinfo.5.html.
+_CPUINFO = Path("/proc/cpuinfo")
 #: Entries of the file; the oldest go first.
 _MOST_KEPT = 100
 
@@ -52,9 +56,19 @@ def budget_key(config: Mapping[str, Any], dtype: str, backend: str) -> str:
     told = {
         "config": config,
         "computed": [dtype, backend, version("rebridge"), torch.__version__],
-        "machine": [platform.node(), platform.machine(), os.cpu_count(), torch.get_num_threads()],
+        "machine": [_processor(), platform.machine(), os.cpu_count(), torch.get_num_threads()],
     }
     return hashlib.blake2b(json.dumps(told, sort_keys=True, default=str).encode(), digest_size=16).hexdigest()
+
+
+def _processor() -> str:
+    """The processor's name, which is the same in all containers of a machine; empty where the system tells none."""
+    try:
+        lines = _CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor())
 
 
 def kept_budget(key: str) -> int | None:
@@ -88,22 +102,28 @@ def _measured(family: Family[Any], clock: Callable[[], float]) -> int | None:
     """The smallest budget that is nearly as fast as the best one; None where it does not matter."""
     if family.memory_bytes() > _LARGE:
         return CPU_BUDGET
-    row = family.split(family.encode(_QUERY, [_PASSAGE])[0])[0]
+    numbers = itertools.count()
 
-    def seconds(rows: int) -> float:
+    def inputs(count: int) -> list[Tokens]:
+        # A language model runs what inputs begin with only once: no passage may begin as one before it.
+        passages = [f"{next(numbers)} {_PASSAGE}" for _ in range(count)]
+        return [family.split(tokens)[0] for tokens in family.encode(_QUERY, passages)]
+
+    def seconds(batch: Sequence[Tokens]) -> float:
         with cpu_turns():
             began = clock()
-            family.forward([row] * rows)
+            family.forward(batch)
             return clock() - began
 
     end = clock() + _LIMIT_S
-    a_row = seconds(1)  # the first one takes longer, which only makes us careful
+    first = inputs(1)
+    a_row = seconds(first)  # the first one takes longer, which only makes us careful
     taken: dict[int, float] = {}
     for size in _SIZES * _ROUNDS:
-        rows = max(1, size // max(1, len(row)))
+        rows = max(1, size // max(1, len(first[0])))
         if clock() + rows * a_row > end:
             continue
-        took = seconds(rows)
+        took = seconds(inputs(rows))
         if size == CPU_BUDGET and took < _NEGLIGIBLE_S:
             return None
         taken[size] = min(took / rows, taken.get(size, took))

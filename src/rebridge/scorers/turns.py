@@ -6,6 +6,9 @@ import os
 from collections import deque
 from threading import Lock
 from types import TracebackType
+from weakref import WeakSet
+
+_every: WeakSet[Turns] = WeakSet()
 
 
 class Turns:
@@ -17,6 +20,10 @@ class Turns:
     """
 
     def __init__(self) -> None:
+        self._begin()
+        _every.add(self)
+
+    def _begin(self) -> None:
         self._lock = Lock()
         self._taken = False
         self._waiting: deque[Lock] = deque()
@@ -50,9 +57,9 @@ def cpu_turns() -> Turns:
 
 
 def _forget() -> None:
-    """In the child of a fork nobody lives who could hand the turn on."""
-    global _cpu  # noqa: PLW0603 - one order for the process
-    _cpu = Turns()
+    """In the child of a fork nobody lives who could hand a turn on."""
+    for turns in list(_every):
+        turns._begin()  # noqa: SLF001 - of this module
 
 
 if hasattr(os, "register_at_fork"):

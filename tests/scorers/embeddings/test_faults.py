@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 from rebridge.scorers.cache import passage_key
 from rebridge.scorers.embeddings import file as file_module
 from rebridge.scorers.embeddings import store as store_module
+from rebridge.scorers.embeddings import writer as writer_module
 from rebridge.scorers.embeddings.store import DiskStore
 
 from .conftest import matrix
@@ -177,6 +179,36 @@ def test_a_folder_that_cannot_be_written(make: Callable[..., DiskStore], tmp_pat
     assert store.find([b"a"]) == {}
     assert store.missing([b"a"]) == {b"a"}
     assert store.failures == 2  # once for reading, once for writing; then it is left alone for a while
+
+
+def ends(action: Callable[[], None]) -> bool:
+    """Whether it ends within 10 seconds."""
+    thread = threading.Thread(target=action, daemon=True)
+    thread.start()
+    thread.join(10)
+    return not thread.is_alive()
+
+
+@pytest.mark.parametrize("error", [MemoryError, SystemExit])
+def test_an_odd_failure(
+    make: Callable[..., DiskStore], monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
+    """Whatever writing fails with, it is counted, nobody waits for ever, and what comes later is kept."""
+    monkeypatch.setattr(writer_module, "_MOST_BYTES", 1)
+    store = make()
+
+    def fail(*_: object) -> int:
+        raise error
+
+    with monkeypatch.context() as broken:
+        broken.setattr(file_module.EmbeddingFile, "write", fail)
+        store.put(b"a", matrix(0.5))
+        assert ends(store.wait_for_room)
+        assert ends(store.flush)
+    assert (store.failures, error.__name__ in str(store.problem)) == (1, True)
+    store.put(b"b", matrix(0.5))
+    store.flush()
+    assert store.missing([b"a", b"b"]) == {b"a"}
 
 
 def test_a_locked_file(make: Callable[..., DiskStore], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,6 +91,30 @@ def test_models_that_keep_nothing(
         open_tiny(bi_encoder, store=3)
 
 
+@pytest.mark.parametrize("options", [{"store_size": 2**30}, {"store_dtype": "int8", "store": False}])
+def test_options_of_no_store(bi_encoder: Path, open_tiny: Callable[..., Any], options: dict[str, Any]) -> None:
+    """A bound or a precision without a store is refused, with the cure."""
+    with pytest.raises(ConfigError, match=f"{next(iter(options))} has no effect without store: add store=True"):
+        open_tiny(bi_encoder, **options)
+
+
+def test_a_relative_folder(
+    bi_encoder: Path, open_tiny: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relative folder starts where the scorer is opened, wherever the process goes afterwards."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(tmp_path)
+    first = open_tiny(bi_encoder, store="kept")
+    monkeypatch.chdir(elsewhere)
+    first.score("red shoes", ["a passage"])
+    first.close()
+    assert not list(elsewhere.iterdir())
+    later = open_tiny(bi_encoder, store=tmp_path / "kept")
+    later.score("red shoes", ["a passage"])
+    assert later.counts().kept == 1
+
+
 def test_the_section_of_a_pipeline(tmp_path: Path) -> None:
     """A pipeline says where embeddings are kept, and how many bytes in words; what has no effect is refused."""
     section = ScorerSection.model_validate({"store": "true", "store_size": "5GB", "store_dtype": "int8"})

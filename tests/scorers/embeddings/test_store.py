@@ -39,12 +39,12 @@ def test_models_have_their_own(make: Callable[..., DiskStore]) -> None:
 
 
 def test_nothing_to_keep(make: Callable[..., DiskStore]) -> None:
-    """Empty embeddings and those that are not finite are not kept."""
+    """Empty embeddings and those that are not finite are not kept, as `keep` says."""
     store = make()
-    store.put(b"a", matrix(np.nan))
-    store.put(b"b", matrix(1.0, tokens=0))
+    outputs = {b"a": matrix(np.nan), b"b": matrix(1.0, tokens=0), b"c": matrix(1.0)}
+    assert [store.keep(key, output) for key, output in outputs.items()] == [False, False, True]
     store.flush()
-    assert store.missing([b"a", b"b"]) == {b"a", b"b"}
+    assert store.missing(outputs) == {b"a", b"b"}
 
 
 def test_the_bound_holds(make: Callable[..., DiskStore], tmp_path: Path) -> None:
@@ -94,8 +94,8 @@ def test_what_was_used_stays(tmp_path: Path) -> None:
 def test_too_large(make: Callable[..., DiskStore]) -> None:
     """An embedding that would fill a good part of the store is not kept, and nothing else goes for it."""
     store = make(max_bytes=MEBIBYTE)
-    store.put(b"a", matrix(0.1))
-    store.put(b"b", matrix(0.1, tokens=5000))
+    assert store.keep(b"a", matrix(0.1))
+    assert not store.keep(b"b", matrix(0.1, tokens=5000))
     store.flush()
     assert store.missing([b"a", b"b"]) == {b"b"}
     assert (store.failures, store.crowded) == (0, 0)

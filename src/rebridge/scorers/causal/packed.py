@@ -94,7 +94,7 @@ class PackedDecoder(torch.nn.Module):
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """As that of `Decoder`."""
         rows = [ids[:length].numpy() for ids, length in zip(input_ids, attention_mask.sum(dim=1).tolist(), strict=True)]
-        lengths = shared_lengths(rows, lambda ids: len(self._prefixes.find(ids)))
+        lengths = shared_lengths(rows, self._prefixes.known)
         prefixes: dict[bytes, Prefix] = {}
         for row, length in zip(rows, lengths, strict=True):
             shared = row[:length]

@@ -64,9 +64,13 @@ class Prefixes:
         self._kept: OrderedDict[bytes, Prefix] = OrderedDict()
         self._bytes = 0
 
+    def known(self, ids: Ids) -> int:
+        """How many tokens at the beginning of these are known."""
+        return self._longest(ids)[0]
+
     def find(self, ids: Ids) -> Prefix:
         """What is known of the longest beginning of these tokens: a prefix that is kept, or its beginning."""
-        length, key = max(((common(kept.ids, ids), key) for key, kept in self._kept.items()), default=(0, b""))
+        length, key = self._longest(ids)
         if not length:
             return Prefix(ids[:0])
         self._kept.move_to_end(key)
@@ -81,6 +85,10 @@ class Prefixes:
         while self._bytes > self._max_bytes or len(self._kept) > _MOST_KEPT:
             _, dropped = self._kept.popitem(last=False)
             self._bytes -= dropped.bytes
+
+    def _longest(self, ids: Ids) -> tuple[int, bytes]:
+        """How many tokens a kept prefix has in common with these, and its key."""
+        return max(((common(kept.ids, ids), key) for key, kept in self._kept.items()), default=(0, b""))
 
 
 def shared_lengths(rows: Sequence[Ids], known: Callable[[Ids], int]) -> list[int]:

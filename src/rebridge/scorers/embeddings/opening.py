@@ -47,7 +47,7 @@ def open_store(  # noqa: PLR0913 - what embeddings depend on, and the options of
         checkpoint: the model's files; a change of any of them makes all embeddings new.
         recipe: how the model is scored.
         options: what else passage embeddings may depend on: the dtype of the weights, the recipe's options.
-        store: the folder; True for one in the user's cache folder.
+        store: the folder, a relative one from the current directory; True for one in the user's cache folder.
         store_size: the file's bound in bytes.
         store_dtype: the precision of what is kept.
     """
@@ -59,6 +59,6 @@ def open_store(  # noqa: PLR0913 - what embeddings depend on, and the options of
         "precision": store_dtype,
     }
     key = hashlib.blake2b(json.dumps(told, sort_keys=True, default=str).encode(), digest_size=32).digest()
-    folder = user_cache_path("rebridge") / "embeddings" if store is True else Path(store).expanduser()
+    folder = user_cache_path("rebridge") / "embeddings" if store is True else Path(store).expanduser().absolute()
     near = EmbeddingCache(0) if memory is None else memory
     return DiskStore(near, folder / _FILE, max_bytes=store_size, precision=store_dtype, fingerprint=key)

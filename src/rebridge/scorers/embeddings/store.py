@@ -59,6 +59,7 @@ class DiskStore(EmbeddingStore["NDArray[float32]"]):
         failures: how often the file could not be used, or held a damaged entry.
         problem: why it could not be used the last time that it could not, with the cure; None if it always could.
         max_bytes: as given.
+        largest: bytes of the largest embedding that is kept: the bound's 8th part.
         crowded: entries that had to go for others although they were used on the same day: the bound is too low.
     """
 
@@ -75,6 +76,7 @@ class DiskStore(EmbeddingStore["NDArray[float32]"]):
         self.problem: str | None = None
         self._memory, self._path, self.max_bytes, self._precision = memory, path, max_bytes, precision
         self._fingerprint = fingerprint
+        self.largest = max_bytes // _PARTS
         self._told: set[str] = set()
         self._begin()
         self._ask("read", self._file.size, 0)  # a new file is made now, and not in a search
@@ -85,7 +87,7 @@ class DiskStore(EmbeddingStore["NDArray[float32]"]):
         self._rest_until = {"read": 0.0, "write": 0.0}
         self._closed = False
         self._file = EmbeddingFile(self._path, self.max_bytes)
-        self._writer = BackgroundWriter(self._write, min(_BATCH_BYTES, self.max_bytes // _PARTS))
+        self._writer = BackgroundWriter(self._write, self._unwritten, min(_BATCH_BYTES, self.largest))
         self._finalizer = weakref.finalize(self, self._file.close)
         self._finalizer.atexit = False  # `close` is called then
 
@@ -120,14 +122,17 @@ class DiskStore(EmbeddingStore["NDArray[float32]"]):
         return rounded(output, self._precision)
 
     def put(self, key: bytes, output: NDArray[float32]) -> None:
-        """Keep an embedding as the model gave it, rounded here; none that is empty or not finite."""
+        """Keep an embedding as the model gave it, rounded here, as far as `keep` can."""
+        self.keep(key, output)
+
+    def keep(self, key: bytes, output: NDArray[float32]) -> bool:
+        """As `put`; whether it will be on disk, as none is that is empty, not finite, or larger than `largest`."""
         self._memory.put(key, self.rounded(output))
         if self._closed or not output.size or not np.isfinite(output).all():
-            return
+            return False
         name = self._name(key)
         packed = pack(name, output, self._precision)
-        if len(packed) <= self.max_bytes // _PARTS:
-            self._writer.put(name, packed)
+        return len(packed) <= self.largest and self._writer.put(name, packed)
 
     def missing(self, keys: Collection[bytes]) -> set[bytes]:
         """Those of these keys under which the disk holds nothing, nor will; the others count as used."""
@@ -161,6 +166,10 @@ class DiskStore(EmbeddingStore["NDArray[float32]"]):
 
     def _write(self, outputs: Mapping[bytes, bytes], used: Collection[bytes]) -> None:
         self.crowded += self._ask("write", lambda: self._file.write(outputs, used), 0)
+
+    def _unwritten(self, error: BaseException) -> None:
+        self.problem = f"{self._path} could not be written to ({error!r})."
+        self._failed(f"{self.problem} These embeddings are computed anew.")
 
     def _ask(self, purpose: Literal["read", "write"], action: Callable[[], Result], otherwise: Result) -> Result:
         """What an action on the file gives; something else where it cannot be used for this purpose."""

@@ -14,12 +14,13 @@ class BackgroundWriter:
     """Hands outputs on to be written, in batches, in a thread that lives as long as there are any.
 
     Args:
-        write: writes outputs by key, and notes that other keys were used; never fails.
+        write: writes outputs by key, and notes that other keys were used. What it fails with is not kept.
+        failed: told of such a failure.
         batch_bytes: how much is written at a time, while other processes wait for their turn.
     """
 
-    def __init__(self, write: Write, batch_bytes: int) -> None:
-        self._write, self._batch_bytes = write, batch_bytes
+    def __init__(self, write: Write, failed: Callable[[BaseException], None], batch_bytes: int) -> None:
+        self._write, self._failed, self._batch_bytes = write, failed, batch_bytes
         self._changed = threading.Condition()
         self._outputs: dict[bytes, bytes] = {}
         self._used: set[bytes] = set()
@@ -66,13 +67,21 @@ class BackgroundWriter:
     def _run(self) -> None:
         while batch := self._next():
             outputs, used = batch
-            self._write(outputs, used)
-            with self._changed:
-                for key, packed in outputs.items():
-                    if self._outputs.get(key) is packed:
-                        del self._outputs[key]
-                self._bytes = sum(map(len, self._outputs.values()))
-                self._changed.notify_all()
+            try:
+                self._write(outputs, used)
+            except BaseException as error:  # noqa: BLE001 - whoever waits for this thread would wait for ever
+                self._failed(error)
+            finally:
+                self._drop(outputs)
+
+    def _drop(self, outputs: Mapping[bytes, bytes]) -> None:
+        """Forget outputs that do not wait any more; those that came meanwhile under the same keys still do."""
+        with self._changed:
+            for key, packed in outputs.items():
+                if self._outputs.get(key) is packed:
+                    del self._outputs[key]
+            self._bytes = sum(map(len, self._outputs.values()))
+            self._changed.notify_all()
 
     def _next(self) -> tuple[dict[bytes, bytes], set[bytes]] | None:
         """What to write next; None, and the end of the thread, if there is nothing."""

@@ -49,8 +49,11 @@ class DebertaLayer(torch.nn.Module):
         # Divided by this instead of each number of the products.
         self._scale = 1.0 / math.sqrt(own.attention_head_size * (1 + len(kinds)))
         key, query = ("key_proj", "query_proj") if own.share_att_key else ("pos_key_proj", "pos_query_proj")
-        self._keys = self._table(getattr(own, key), positions) if "c2p" in kinds else None
-        self._queries = self._table(getattr(own, query), positions) if "p2c" in kinds else None
+        self._keys: torch.Tensor | None
+        self._queries: torch.Tensor | None
+        for name, kind_of, projection in (("_keys", "c2p", key), ("_queries", "p2c", query)):
+            table = self._table(getattr(own, projection), positions) if kind_of in kinds else None
+            self.register_buffer(name, table, persistent=False)
         self._rest = FeedForward(layer, kind)
 
     def forward(self, states: torch.Tensor, layout: Layout, buckets: torch.Tensor) -> torch.Tensor:

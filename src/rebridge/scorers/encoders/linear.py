@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch.nn import functional
 
+from rebridge.scorers.turns import cpu_turns
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -42,7 +44,7 @@ class Linear(torch.nn.Module):
     def __init__(self, *layers: torch.nn.Linear, gelu: bool = False, kind: Kind | None = None) -> None:
         super().__init__()
         weight = torch.cat([layer.weight.detach() for layer in layers])
-        self.kind: Kind = fastest(*weight.shape, weight.dtype) if kind is None else kind
+        self.kind: Kind = fastest(weight.shape[0], weight.shape[1], weight.dtype) if kind is None else kind
         self.weight: torch.Tensor
         self._scales: torch.Tensor
         self._zeros: torch.Tensor
@@ -72,7 +74,7 @@ class Linear(torch.nn.Module):
 
     def _in_8_bits(self, states: torch.Tensor) -> torch.Tensor:
         low, high = states.aminmax(dim=-1, keepdim=True)
-        scale = (high - low).clamp_(min=torch.finfo(torch.float32).tiny) / _state_steps()
+        scale = (high - low).clamp_(min=torch.finfo(torch.float32).tiny) / state_steps()
         # x = low + scale n, so that x W.T = scale (n W.T) + low (sums of the rows of W)
         whole = ((states - low) / scale).round_().to(torch.uint8)
         product: torch.Tensor = torch.ops.onednn.qlinear_pointwise(
@@ -84,8 +86,22 @@ class Linear(torch.nn.Module):
 
 
 @lru_cache(maxsize=1)
-def _state_steps() -> int:
-    """255, or 127 on processors without VNNI, which add up two products of 8 bits in 16 bits: those would overflow."""
+def multiplies_in_8_bits() -> bool:
+    """Whether this build of torch can do ``int8``."""
+    with torch.inference_mode():
+        try:
+            Linear(torch.nn.Linear(8, 8), kind="int8")(torch.zeros(1, 8))
+        except (RuntimeError, AttributeError):  # NotImplementedError is a RuntimeError
+            return False
+    return True
+
+
+@lru_cache(maxsize=1)
+def state_steps() -> int:
+    """Into how many steps ``int8`` divides states.
+
+    255, or 127 on processors without VNNI, which add up two products of 8 bits in 16 bits: those would overflow.
+    """
     try:
         return 255 if torch.cpu._is_vnni_supported() else 127  # noqa: SLF001 - nothing public tells
     except AttributeError:
@@ -112,11 +128,15 @@ def _joined(biases: list[torch.Tensor | None]) -> torch.Tensor | None:
     return torch.cat(found) if found else None
 
 
-@lru_cache(maxsize=256)
 def fastest(features_out: int, features_in: int, dtype: torch.dtype) -> Kind:
     """Which library multiplies faster by weights of this shape, on this machine with its present threads."""
-    if features_out * features_in < _SMALL:
-        return "mkl"
+    speeds = measured_speeds(features_out, features_in, dtype) if features_out * features_in >= _SMALL else {}
+    return max(speeds, key=lambda kind: speeds[kind], default="mkl")
+
+
+@lru_cache(maxsize=256)
+def measured_speeds(features_out: int, features_in: int, dtype: torch.dtype) -> dict[Kind, float]:
+    """GFLOP a second of each library for weights of this shape; empty if there is but one to choose from."""
     with torch.inference_mode():
         weight = torch.randn(features_out, features_in).to(dtype)
         states, bias = torch.randn(_ROWS, features_in).to(dtype), torch.zeros(features_out, dtype=dtype)
@@ -126,10 +146,11 @@ def fastest(features_out: int, features_in: int, dtype: torch.dtype) -> Kind:
                 "mkl": lambda: functional.linear(states, weight, bias),
                 "onednn": lambda: _onednn(states, reordered, bias, gelu=False),
             }
-            times = _least_times(ways)
+            with cpu_turns():  # another model's batch would make either look slow
+                times = _least_times(ways)
         except (RuntimeError, AttributeError):  # this build of torch lacks it, or oneDNN lacks this type
-            return "mkl"
-    return min(times, key=lambda kind: times[kind])
+            return {}
+    return {kind: 2e-9 * _ROWS * weight.numel() / seconds for kind, seconds in times.items()}
 
 
 def _least_times(ways: dict[Kind, Callable[[], Any]]) -> dict[Kind, float]:

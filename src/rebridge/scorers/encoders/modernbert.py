@@ -5,12 +5,12 @@ Warner et al., ModernBERT (2024), https://arxiv.org/abs/2412.13663.
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from rebridge.scorers.encoders.attention import attend
+from rebridge.scorers.encoders.attention import attend, attend_near
 from rebridge.scorers.encoders.bert import is_gelu
 from rebridge.scorers.encoders.linear import Linear
 
@@ -48,8 +48,11 @@ class ModernBertLayer(torch.nn.Module):
         inputs = self._inputs(self._norm(states))
         rotated = inputs.view(len(inputs), 3, self._heads, -1)[:, :2]
         rotated.copy_(_turned(rotated, angles))
-        near = None if self._reach is None else lambda query, _: _near(query.shape[2], self._reach, query.device)
-        states = self._attended(attend(inputs, layout, self._heads, near)).add_(states)
+        if self._reach is None:
+            attended = attend(inputs, layout, self._heads)
+        else:
+            attended = attend_near(inputs, layout, self._heads, self._reach)
+        states = self._attended(attended).add_(states)
         value, gate = self._wide(self._wide_norm(states)).chunk(2, dim=-1)
         following: torch.Tensor = self._narrow(self._act(value).mul_(gate)).add_(states)
         return following
@@ -60,15 +63,6 @@ def _turned(states: torch.Tensor, angles: Angles) -> torch.Tensor:
     cosines, sines = angles
     first, second = states.chunk(2, dim=-1)
     return (states.float() * cosines + torch.cat((-second, first), dim=-1).float() * sines).to(states.dtype)
-
-
-@lru_cache(maxsize=64)
-def _near(length: int, reach: int, device: torch.device) -> torch.Tensor | None:
-    """True where one token is no further from another than it may look; None if that is everywhere."""
-    if length <= reach + 1:
-        return None
-    places = torch.arange(length, device=device)
-    return (places[:, None] - places).abs() <= reach
 
 
 def angles_of(config: Any, kind: str, positions: torch.Tensor) -> Angles:

@@ -11,7 +11,7 @@ from rebridge.scorers.encoders import bert, deberta, modernbert
 from rebridge.scorers.encoders.layout import Layout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from rebridge.scorers.encoders.linear import Kind
 
@@ -88,7 +88,9 @@ class Encoder(torch.nn.Module):
 class _Bert(Encoder):
     def __init__(self, base: Any, kind: Kind | None) -> None:
         super().__init__(base)
-        self.layers = torch.nn.ModuleList(bert.BertLayer(layer, base.config, kind) for layer in base.encoder.layer)
+        self.layers = torch.nn.ModuleList(
+            bert.BertLayer(layer, base.config, kind) for layer in _taken(base.encoder.layer)
+        )
 
     def _layers(self, states: torch.Tensor, layout: Layout) -> torch.Tensor:
         for layer in self.layers:
@@ -102,7 +104,7 @@ class _Deberta(Encoder):
         self._span = deberta.span_of(base.config)
         positions = base.encoder.get_rel_embedding()[: 2 * self._span]
         self.layers = torch.nn.ModuleList(
-            deberta.DebertaLayer(layer, base.config, positions, kind) for layer in base.encoder.layer
+            deberta.DebertaLayer(layer, base.config, positions, kind) for layer in _taken(base.encoder.layer)
         )
 
     def _layers(self, states: torch.Tensor, layout: Layout) -> torch.Tensor:
@@ -116,7 +118,9 @@ class _Deberta(Encoder):
 class _ModernBert(Encoder):
     def __init__(self, base: Any, kind: Kind | None) -> None:
         super().__init__(base)
-        self.layers = torch.nn.ModuleList(modernbert.ModernBertLayer(layer, base.config, kind) for layer in base.layers)
+        self.layers = torch.nn.ModuleList(
+            modernbert.ModernBertLayer(layer, base.config, kind) for layer in _taken(base.layers)
+        )
         self.norm = base.final_norm
 
     def _layers(self, states: torch.Tensor, layout: Layout) -> torch.Tensor:
@@ -126,6 +130,12 @@ class _ModernBert(Encoder):
             states = layer(states, layout, angles[str(layer.kind)])
         normed: torch.Tensor = self.norm(states)
         return normed
+
+
+def _taken(layers: torch.nn.ModuleList) -> Iterator[Any]:
+    """The layers, each removed from its list: it is freed before the next one is converted, whose copy takes memory."""
+    while layers:
+        yield layers.pop(0)
 
 
 # Class of the base model -> whether a configuration can be run here, and what runs it.

@@ -107,9 +107,11 @@ class CachedScorer(Scorer):
 
     def close(self) -> None:
         """Close the scorer and what scores are kept in."""
-        self._scorer.close()
-        if self._shared is not None:
-            self._shared.close()
+        try:
+            self._scorer.close()
+        finally:
+            if self._shared is not None:
+                self._shared.close()
 
     def _answered(
         self,

@@ -26,8 +26,10 @@ ResultT = TypeVar("ResultT")
 
 #: Before every key. The number changes with what a value looks like: float64 scores, lowest byte first.
 _PREFIX = b"rebridge:score:1:"
-#: How long a search may wait for Redis, seconds.
+#: How long a search may wait for its turn, and then for an answer, seconds.
 _PATIENCE_S = 0.05
+#: The same where scores are to be kept, for which no search waits, seconds.
+_KEEPING_S = 1.0
 #: How long a connection may take to come about, for which no search waits, seconds.
 _CONNECT_S = 2.0
 #: How long a Redis that failed is left alone, seconds.
@@ -39,8 +41,9 @@ _log = logging.getLogger("rebridge")
 class RedisScores:
     """Keeps scores in a Redis; safe to use from any number of threads.
 
-    No search waits for a connection, and none for an answer longer than 50 ms. A Redis that fails is left alone for 5 s
-    and tried again in the background.
+    No search waits for a connection to come about. For its turn on the one that there is it waits 50 ms at most, and as
+    long for the answer. A Redis that does not answer is left alone for 5 s and tried again in the background; one that
+    is only busy is not.
 
     Args:
         url: as redis-py takes it: https://redis.readthedocs.io/en/stable/connections.html#redis.Redis.from_url.
@@ -82,9 +85,10 @@ class _Connection:
     """
 
     def __init__(self, url: str, place: str, ttl_s: float) -> None:
-        # One connection, so that all who find it up have it open already.
+        # One connection, so that all who find it up have it open already; whoever has the turn uses it.
         pool = BlockingConnectionPool.from_url(url, max_connections=1, timeout=None, retry=Retry(NoBackoff(), 0))
         self._redis = Redis.from_pool(pool)
+        self._turn = asyncio.Lock()
         self._place = place
         self._ttl_ms = max(1, int(ttl_s * 1000))
         self._up = False
@@ -94,7 +98,7 @@ class _Connection:
 
     async def known(self, keys: Sequence[bytes]) -> dict[bytes, Scores]:
         """See `RedisScores.known`."""
-        values = await self._asked(lambda: self._redis.mget([_PREFIX + key for key in keys]))
+        values = await self._asked(lambda: self._redis.mget([_PREFIX + key for key in keys]), _PATIENCE_S)
         if values is None:
             return {}
         rows = {key: _unpacked(value) for key, value in zip(keys, values, strict=True)}
@@ -105,7 +109,7 @@ class _Connection:
         async with self._redis.pipeline(transaction=False) as commands:
             for key, row in scores.items():
                 commands.set(_PREFIX + key, struct.pack(f"<{len(row)}d", *row), px=self._ttl_ms)
-            await self._asked(commands.execute)
+            await self._asked(commands.execute, _KEEPING_S)
 
     async def connect(self) -> None:
         """Find out whether Redis is there."""
@@ -121,18 +125,33 @@ class _Connection:
         """End the connection."""
         await self._redis.aclose()
 
-    async def _asked(self, command: Callable[[], Awaitable[ResultT]]) -> ResultT | None:
-        """What Redis answers; None if it is away, or too slow."""
-        if not self._up:
-            if time.monotonic() >= self._retry_at and (self._connecting is None or self._connecting.done()):
-                self._connecting = asyncio.create_task(self.connect())
+    async def _asked(self, command: Callable[[], Awaitable[ResultT]], patience_s: float) -> ResultT | None:
+        """What Redis answers; None if it is away, too slow, or busy with what others ask.
+
+        Args:
+            command: asks it.
+            patience_s: how long to wait for the turn, and then for the answer.
+        """
+        if not self._usable():
             return None
+        asked = False
         try:
-            async with asyncio.timeout(_PATIENCE_S):
+            async with asyncio.timeout(patience_s) as clock, self._turn:
+                if not self._usable():  # as whoever had the turn before found out
+                    return None
+                asked = True
+                clock.reschedule(asyncio.get_running_loop().time() + patience_s)
                 return await command()
         except Exception as error:  # noqa: BLE001 - as above
-            self._away(error)
+            if asked:
+                self._away(error)
             return None
+
+    def _usable(self) -> bool:
+        """Whether Redis is there. If not, it is tried again in the background when its time has come."""
+        if not self._up and time.monotonic() >= self._retry_at and (not self._connecting or self._connecting.done()):
+            self._connecting = asyncio.create_task(self.connect())
+        return self._up
 
     def _away(self, error: Exception) -> None:
         self._up, self._retry_at = False, time.monotonic() + _RECHECK_S
