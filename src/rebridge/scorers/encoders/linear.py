@@ -24,6 +24,9 @@ Kind = Literal["mkl", "onednn", "int8"]
 
 #: Rows of the products that are measured: about what a batch has.
 _ROWS = 512
+#: oneDNN compiles a product anew for every number of rows, and keeps a thousand of them, a megabyte each: rows are
+#: filled up to a multiple of this.
+_ROW_STEP = 32
 #: Numbers in a matrix below which there is nothing to gain.
 _SMALL = 1 << 16
 _REPEATS = 5
@@ -65,12 +68,17 @@ class Linear(torch.nn.Module):
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         """From shape (rows, features in) to (rows, features out)."""
+        if self.kind == "mkl":
+            product = functional.linear(states, self.weight, self.bias)
+            return functional.gelu(product) if self._gelu else product
+        rows = states.shape[-2]
+        if missing := -rows % _ROW_STEP:
+            states = functional.pad(states, (0, 0, 0, missing))
         if self.kind == "onednn":
-            return _onednn(states, self.weight, self.bias, gelu=self._gelu)
-        if self.kind == "int8":
-            return self._in_8_bits(states)
-        product = functional.linear(states, self.weight, self.bias)
-        return functional.gelu(product) if self._gelu else product
+            product = _onednn(states, self.weight, self.bias, gelu=self._gelu)
+        else:
+            product = self._in_8_bits(states)
+        return product[..., :rows, :]
 
     def _in_8_bits(self, states: torch.Tensor) -> torch.Tensor:
         low, high = states.aminmax(dim=-1, keepdim=True)
