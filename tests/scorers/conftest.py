@@ -165,6 +165,35 @@ def queries() -> list[str]:
     return list(QUERIES)
 
 
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """For models so tiny that their work is too small to share between threads."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def open_once() -> Iterator[Callable[..., Any]]:
+    """(folder, options) -> scorer on the CPU, opened once for all tests of a file, and closed after them."""
+    from rebridge.scorers import open_scorer
+
+    opened: dict[str, Any] = {}
+
+    def get(folder: Path, **options: Any) -> Any:
+        name = json.dumps([str(folder), options])
+        if name not in opened:
+            opened[name] = open_scorer(folder, device="cpu", **options)
+        return opened[name]
+
+    yield get
+    for scorer in opened.values():
+        scorer.close()
+
+
 @pytest.fixture(scope="session")
 def build_cross_encoder() -> Callable[..., Path]:
     """(folder, kind, labels) -> folder with a cross-encoder."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import runpy
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -18,13 +17,12 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from rebridge.scorers import open_scorer
 from rebridge.scorers.causal.prefixes import Prefix, Prefixes, shared_lengths
 from rebridge.scorers.token_budget import tuned_budget
 from rebridge.scorers.tokens import Tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 CASES = runpy.run_path(str(Path(__file__).parents[1] / "fixtures" / "cases.py"))
 # Each tiny checkpoint's recipe and options.
@@ -39,29 +37,13 @@ PASSAGES = ["Mars is red.", "", "mars " * 40, "Jupiter has a red spot.", "Mars i
 TEMPLATE = "Judge the passage by the query and answer yes or no.\nQuery: {query}\nPassage: {passage}\nAnswer: "
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """The tiny models' work is too small to share between threads."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
-def opened() -> Iterator[Callable[..., Any]]:
-    """(key, options) -> scorer on the CPU, opened once for all tests of this file."""
-    scorers: dict[str, Any] = {}
-
-    def get(key: str, **options: Any) -> Any:
-        name = json.dumps([key, options])
-        if name not in scorers:
-            scorers[name] = open_scorer(CASES["model_folder"](key), device="cpu", **MODELS[key], **options)
-        return scorers[name]
-
-    yield get
-    for scorer in scorers.values():
-        scorer.close()
+def opened(open_once: Callable[..., Any]) -> Callable[..., Any]:
+    """(key, options) -> scorer, opened once for all tests of this file."""
+    return lambda key, **options: open_once(CASES["model_folder"](key), **MODELS[key], **options)
 
 
 class Embedded(TorchDispatchMode):

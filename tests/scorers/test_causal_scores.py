@@ -17,7 +17,7 @@ from rebridge.scorers import open_scorer
 from rebridge.steps import Windows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 CASES = runpy.run_path(str(Path(__file__).parents[1] / "fixtures" / "cases.py"))
 RECIPES = {
@@ -42,30 +42,15 @@ PASSAGES = [
 ]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """The tiny models' work is too small to share between threads."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
-def opened() -> Iterator[Callable[..., Any]]:
+def opened(open_once: Callable[..., Any]) -> Callable[..., Any]:
     """(key, options) -> scorer, opened once for all tests of this file."""
-    scorers: dict[str, Any] = {}
-
-    def get(key: str, **options: Any) -> Any:
-        options = {"token_budget": 16384, "device": "cpu", **options}
-        name = json.dumps([key, options])
-        if name not in scorers:
-            scorers[name] = open_scorer(CASES["model_folder"](key), recipe=RECIPES[key], **options)
-        return scorers[name]
-
-    yield get
-    for scorer in scorers.values():
-        scorer.close()
+    return lambda key, **options: open_once(
+        CASES["model_folder"](key), recipe=RECIPES[key], **{"token_budget": 16384, **options}
+    )
 
 
 def our_options(official: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import runpy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,13 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rebridge.errors import ConfigError
-from rebridge.scorers import open_scorer
 from rebridge.scorers.cache import passage_key
 from rebridge.scorers.late_interaction.family import max_sim
 from rebridge.steps import Windows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 CASES = runpy.run_path(str(Path(__file__).parents[1] / "fixtures" / "cases.py"))
 KEYS = ["edge-colbert", "edge-colbert-residual", "answerai-colbert"]
@@ -45,20 +43,10 @@ def model_folder(key: str) -> Path:
 
 
 @pytest.fixture(scope="module")
-def opened() -> Iterator[Callable[..., Any]]:
+def opened(open_once: Callable[..., Any]) -> Callable[..., Any]:
     """(key, options) -> scorer, opened once for all tests of this file."""
-    scorers: dict[str, Any] = {}
-
-    def get(key: str, **options: Any) -> Any:
-        name = json.dumps([key, options])
-        if name not in scorers:
-            # Models as tiny as these are faster in large batches.
-            scorers[name] = open_scorer(model_folder(key), device="cpu", **{"token_budget": 8192, **options})
-        return scorers[name]
-
-    yield get
-    for scorer in scorers.values():
-        scorer.close()
+    # Models as tiny as these are faster in large batches.
+    return lambda key, **options: open_once(model_folder(key), **{"token_budget": 8192, **options})
 
 
 def embed(scorer: Any, text: str, *, query: bool = False) -> Any:
