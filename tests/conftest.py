@@ -76,3 +76,14 @@ def drive(request: pytest.FixtureRequest) -> Drive:
     """Both drivers: whatever a search does, it does under each."""
     driver: Drive = request.param
     return driver
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """(text, name of the index) -> the folder with this pipeline file."""
+
+    def write(text: str, name: str = "docs") -> Path:
+        (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
+        return tmp_path
+
+    return write
