@@ -27,7 +27,7 @@ def attend(
     """Attention of every token to the tokens of its own input.
 
     Args:
-        states: queries, keys and values side by side, shape (tokens, 3 * features).
+        states: queries, keys and values side by side, shape (rows, 3 * features).
         layout: where inputs begin and end.
         heads: how many.
         bias: what is added to the products of queries and keys (each of shape (inputs, heads, length, features of a
@@ -35,9 +35,10 @@ def attend(
         scale: of the products; None for 1 / sqrt(features of a head).
 
     Returns:
-        Shape (tokens, features).
+        Shape (rows, features).
     """
     result = states.new_empty(states.shape[0], states.shape[1] // 3)
+    result[layout.tokens :] = 0
     for run in layout.runs:
         query, key, value = _parts(states, run, heads)
         added = None if bias is None else bias(query, key)
@@ -55,13 +56,13 @@ def attend_near(states: torch.Tensor, layout: Layout, heads: int, reach: int) ->
     Work and memory grow with the length of an input, not with its square.
 
     Args:
-        states: queries, keys and values side by side, shape (tokens, 3 * features).
+        states: queries, keys and values side by side, shape (rows, 3 * features).
         layout: where inputs begin and end.
         heads: how many.
         reach: how far away a token may be that another one looks at.
 
     Returns:
-        Shape (tokens, features); 0 for a token that has none to look at.
+        Shape (rows, features); 0 for a token that has none to look at.
     """
     result = states.new_zeros(states.shape[0], states.shape[1] // 3)
     for run in layout.runs:

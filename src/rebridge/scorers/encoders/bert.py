@@ -60,7 +60,7 @@ class BertLayer(torch.nn.Module):
         self._rest = FeedForward(layer, kind)
 
     def forward(self, states: torch.Tensor, layout: Layout) -> torch.Tensor:
-        """The next states, shape (tokens, features)."""
+        """The next states, shape (rows, features)."""
         following: torch.Tensor = self._rest(attend(self._inputs(states), layout, self._heads), states)
         return following
 

@@ -57,31 +57,32 @@ class DebertaLayer(torch.nn.Module):
         self._rest = FeedForward(layer, kind)
 
     def forward(self, states: torch.Tensor, layout: Layout, buckets: torch.Tensor) -> torch.Tensor:
-        """The next states, shape (tokens, features).
+        """The next states, shape (rows, features).
 
         Args:
-            states: shape (tokens, features).
+            states: shape (rows, features).
             layout: where inputs begin and end.
             buckets: row of the positions' tables for each i - j, from the lowest to the highest, for some length that
                 is at least the longest input's; shape (2 * that length - 1,).
         """
         middle = len(buckets) // 2
         # For whom the positions are looked up: queries by keys of positions, keys by queries.
-        tables = (
-            None if self._keys is None else self._keys.index_select(2, buckets.flip(0)),
-            None if self._queries is None else self._queries.index_select(2, buckets),
-        )
+        keys = None if self._keys is None else self._keys.index_select(1, buckets.flip(0))
+        queries = None if self._queries is None else self._queries.index_select(1, buckets)
 
         def bias(query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
             length = query.shape[2]
-            added = query.new_zeros(*query.shape[:3], length)
-            for table, source, result in zip(tables, (query, key), (added, added.transpose(2, 3)), strict=True):
+            added, empty = query.new_empty(*query.shape[:3], length), True
+            for table, source, result in ((keys, query, added), (queries, key, added.transpose(2, 3))):
                 if table is None:
                     continue
                 for start in range(0, length, _BLOCK):
                     stop = min(start + _BLOCK, length)
-                    columns = table[:, :, middle - stop + 1 : middle + length - start]
-                    result[:, :, start:stop].add_(_skewed(_product(source[:, :, start:stop], columns)))
+                    rows = table[:, middle - stop + 1 : middle + length - start]
+                    product = _skewed(_product(source[:, :, start:stop], rows))
+                    part = result[:, :, start:stop]
+                    part.copy_(product) if empty else part.add_(product)
+                empty = False
             return added
 
         attended = attend(self._inputs(states), layout, self._heads, bias, self._scale)
@@ -89,15 +90,15 @@ class DebertaLayer(torch.nn.Module):
         return following
 
     def _table(self, project: torch.nn.Linear, positions: torch.Tensor) -> torch.Tensor:
-        """Shape (heads, features of a head, 2 * span)."""
+        """Shape (heads, 2 * span, features of a head)."""
         rows: torch.Tensor = project(positions).detach() * self._scale
-        return rows.view(len(rows), self._heads, -1).permute(1, 2, 0).contiguous()
+        return rows.view(len(rows), self._heads, -1).transpose(0, 1).contiguous()
 
 
 def _product(states: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
-    """Products of states, shape (inputs, heads, length, size), with a table's columns; one row per state."""
+    """Products of states, shape (inputs, heads, length, size), with a table's rows; one row per state."""
     inputs, heads, length, size = states.shape
-    product = torch.bmm(states.transpose(0, 1).reshape(heads, inputs * length, size), table)
+    product = torch.bmm(states.transpose(0, 1).reshape(heads, inputs * length, size), table.transpose(1, 2))
     return product.view(heads, inputs, length, -1).transpose(0, 1)
 
 

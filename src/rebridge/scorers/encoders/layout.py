@@ -7,6 +7,9 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 import torch
+from torch.nn.functional import pad
+
+from rebridge.scorers.encoders.linear import missing_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,7 +47,9 @@ class Layout:
 
     Attributes:
         runs: neighbours that are equally long.
-        positions: position of each token in its input, shape (tokens,).
+        tokens: how many all inputs have.
+        positions: position of each token in its input, shape (rows,). Rows are the tokens, then fillers up to a number
+            that `Linear` need not fill up for each product.
     """
 
     def __init__(self, mask: torch.Tensor, lengths: Sequence[int] | None = None) -> None:
@@ -53,18 +58,20 @@ class Layout:
         self._shape = mask.shape
         columns = torch.arange(mask.shape[1], device=mask.device)
         kept = columns < torch.tensor(longer, device=mask.device)[:, None]
-        self._places = kept.flatten().nonzero().squeeze(1)
+        places = kept.flatten().nonzero().squeeze(1)
+        self.tokens = len(places)
+        self._places = pad(places, (0, missing_rows(self.tokens)))  # the first token again and again
         self.positions = columns.expand(self._shape).flatten()[self._places]
         self.runs = tuple(_runs(zip(longer, attended, strict=True)))
 
     def pack(self, states: torch.Tensor) -> torch.Tensor:
-        """From shape (inputs, longest input, features) to (tokens, features)."""
+        """From shape (inputs, longest input, features) to (rows, features)."""
         return states.flatten(0, 1)[self._places]
 
     def unpack(self, states: torch.Tensor) -> torch.Tensor:
         """Back to shape (inputs, longest input, features); padding is 0."""
         padded = states.new_zeros(self._shape.numel(), states.shape[1])
-        padded[self._places] = states
+        padded[self._places[: self.tokens]] = states[: self.tokens]
         return padded.view(*self._shape, -1)
 
 

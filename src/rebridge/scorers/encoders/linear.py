@@ -72,7 +72,7 @@ class Linear(torch.nn.Module):
             product = functional.linear(states, self.weight, self.bias)
             return functional.gelu(product) if self._gelu else product
         rows = states.shape[-2]
-        if missing := -rows % _ROW_STEP:
+        if missing := missing_rows(rows):
             states = functional.pad(states, (0, 0, 0, missing))
         if self.kind == "onednn":
             product = _onednn(states, self.weight, self.bias, gelu=self._gelu)
@@ -91,6 +91,11 @@ class Linear(torch.nn.Module):
         product = product.mul_(scale).addcmul_(low, self._sums)
         product = product if self.bias is None else product.add_(self.bias)
         return functional.gelu(product) if self._gelu else product
+
+
+def missing_rows(rows: int) -> int:
+    """How many rows a `Linear` would have to add to so many, and to take away again."""
+    return -rows % _ROW_STEP
 
 
 @lru_cache(maxsize=1)

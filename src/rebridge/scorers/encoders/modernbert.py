@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 _FULL, _NEAR = "full_attention", "sliding_attention"
 
-#: Cosines and sines of each token's angles, each of shape (tokens, 1, 1, size of a head).
-Angles = tuple[torch.Tensor, torch.Tensor]
-
 
 class ModernBertLayer(torch.nn.Module):
     """One layer.
@@ -39,15 +36,21 @@ class ModernBertLayer(torch.nn.Module):
         self._reach = int(config.sliding_window) if self.kind == _NEAR else None
         self._heads = int(config.num_attention_heads)
         linear = partial(Linear, kind=kind)
+        _pair_halves(layer.attn.Wqkv, self._heads)
         self._norm, self._inputs, self._attended = layer.attn_norm, linear(layer.attn.Wqkv), linear(layer.attn.Wo)
         self._wide_norm, self._wide, self._narrow = layer.mlp_norm, linear(layer.mlp.Wi), linear(layer.mlp.Wo)
         self._act = torch.nn.functional.gelu if is_gelu(layer.mlp.act) else layer.mlp.act
 
-    def forward(self, states: torch.Tensor, layout: Layout, angles: Angles) -> torch.Tensor:
-        """The next states, shape (tokens, features)."""
+    def forward(self, states: torch.Tensor, layout: Layout, turns: torch.Tensor) -> torch.Tensor:
+        """The next states, shape (rows, features).
+
+        Args:
+            states: same shape.
+            layout: where inputs begin and end.
+            turns: of `turns_of`.
+        """
         inputs = self._inputs(self._norm(states))
-        rotated = inputs.view(len(inputs), 3, self._heads, -1)[:, :2]
-        rotated.copy_(_turned(rotated, angles))
+        _turn(inputs.view(len(inputs), 3, self._heads, -1)[:, :2], turns)
         if self._reach is None:
             attended = attend(inputs, layout, self._heads)
         else:
@@ -58,20 +61,32 @@ class ModernBertLayer(torch.nn.Module):
         return following
 
 
-def _turned(states: torch.Tensor, angles: Angles) -> torch.Tensor:
-    """Rotary embedding: Su et al., RoFormer, https://arxiv.org/abs/2104.09864, with halves as in GPT-NeoX."""
-    cosines, sines = angles
-    first, second = states.chunk(2, dim=-1)
-    return (states.float() * cosines + torch.cat((-second, first), dim=-1).float() * sines).to(states.dtype)
+def _pair_halves(projection: torch.nn.Linear, heads: int) -> None:
+    """Exchange outputs within each query and key, so that those that turn together are neighbours: complex numbers.
+
+    Rotary embedding (Su et al., RoFormer, https://arxiv.org/abs/2104.09864) turns pairs of features. Here, as in
+    GPT-NeoX, those of feature i and of feature i + half. Products of queries and keys stay what they are.
+    """
+    for parameter in (projection.weight, projection.bias):
+        if parameter is not None:
+            halves = parameter.detach().view(3, heads, 2, -1, *parameter.shape[1:])[:2]
+            halves.copy_(halves.transpose(2, 3).reshape(halves.shape))
 
 
-def angles_of(config: Any, kind: str, positions: torch.Tensor) -> Angles:
-    """Angles of tokens at these positions, for layers of a kind."""
+def _turn(states: torch.Tensor, turns: torch.Tensor) -> None:
+    """Turn pairs of neighbouring features, in place and in float32."""
+    exact = states.float()
+    torch.view_as_complex(exact.view(*exact.shape[:-1], -1, 2)).mul_(turns)
+    if exact is not states:
+        states.copy_(exact)
+
+
+def turns_of(config: Any, kind: str, positions: torch.Tensor) -> torch.Tensor:
+    """What layers of a kind turn tokens at these positions by: complex, shape (rows, 1, 1, half the size of a head)."""
     size = config.hidden_size // config.num_attention_heads
-    steps = torch.arange(0, size, 2, dtype=torch.float) / size
-    turns = positions[:, None].float() / (config.rope_parameters[kind]["rope_theta"] ** steps)
-    both = torch.cat((turns, turns), dim=-1)[:, None, None, :]
-    return both.cos(), both.sin()
+    steps = torch.arange(0, size, 2, dtype=torch.float, device=positions.device) / size
+    angles = positions[:, None].float() / (config.rope_parameters[kind]["rope_theta"] ** steps)
+    return torch.polar(torch.ones_like(angles), angles)[:, None, None, :]
 
 
 def supports(config: Any) -> bool:

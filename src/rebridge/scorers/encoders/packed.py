@@ -82,7 +82,7 @@ class Encoder(torch.nn.Module):
 
     @abstractmethod
     def _layers(self, states: torch.Tensor, layout: Layout) -> torch.Tensor:
-        """What the layers make of the embeddings, both of shape (tokens, features)."""
+        """What the layers make of the embeddings, both of shape (rows, features)."""
 
 
 class _Bert(Encoder):
@@ -125,9 +125,9 @@ class _ModernBert(Encoder):
 
     def _layers(self, states: torch.Tensor, layout: Layout) -> torch.Tensor:
         kinds = {str(layer.kind) for layer in self.layers}
-        angles = {kind: modernbert.angles_of(self.config, kind, layout.positions) for kind in kinds}
+        turns = {kind: modernbert.turns_of(self.config, kind, layout.positions) for kind in kinds}
         for layer in self.layers:
-            states = layer(states, layout, angles[str(layer.kind)])
+            states = layer(states, layout, turns[str(layer.kind)])
         normed: torch.Tensor = self.norm(states)
         return normed
 
