@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
 import logging
-import os
-import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rebridge.scorers.measurements import keep, kept, key_of
 from rebridge.scorers.turns import cpu_turns
 
 if TYPE_CHECKING:
@@ -35,10 +30,6 @@ _NEARLY = 0.97
 #: About 128 tokens for most tokenizers, which is what passages have.
 _QUERY = "how long are invoices and letters kept in the archive"
 _PASSAGE = "Invoices and letters of the company are kept for ten years in the archive on the second floor. " * 6
-#: Tells on Linux which processor it is: https://man7.org/linux/man-pages/man5/proc_cpuinfo.5.html.
-_CPUINFO = Path("/proc/cpuinfo")
-#: Entries of the file; the oldest go first.
-_MOST_KEPT = 100
 
 _log = logging.getLogger(__name__)
 
@@ -51,29 +42,12 @@ def budget_key(config: Mapping[str, Any], dtype: str, backend: str) -> str:
         dtype: what it computes in.
         backend: what computes its layers.
     """
-    import torch
-
-    told = {
-        "config": config,
-        "computed": [dtype, backend, version("rebridge"), torch.__version__],
-        "machine": [_processor(), platform.machine(), os.cpu_count(), torch.get_num_threads()],
-    }
-    return hashlib.blake2b(json.dumps(told, sort_keys=True, default=str).encode(), digest_size=16).hexdigest()
-
-
-def _processor() -> str:
-    """The processor's name, which is the same in all containers of a machine; empty where the system tells none."""
-    try:
-        lines = _CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor())
+    return key_of("token budget", config, dtype, backend)
 
 
 def kept_budget(key: str) -> int | None:
     """What was measured before; None if nothing was."""
-    found = _kept().get(key)
+    found = kept(key)
     return found if isinstance(found, int) and found in _SIZES else None
 
 
@@ -94,7 +68,7 @@ def tuned_budget(family: Family[Any], key: str, clock: Callable[[], float] = tim
         return CPU_BUDGET
     if found is None:
         return CPU_BUDGET
-    _keep(key, found)
+    keep(key, found)
     return found
 
 
@@ -131,30 +105,3 @@ def _measured(family: Family[Any], clock: Callable[[], float]) -> int | None:
     if len(taken) <= 1:
         return CPU_BUDGET  # there was no time for a comparison
     return min(size for size, row_s in taken.items() if min(taken.values()) >= _NEARLY * row_s)
-
-
-def _file() -> Path:
-    from platformdirs import user_cache_path
-
-    return user_cache_path("rebridge") / "token_budgets.json"
-
-
-def _kept() -> dict[str, Any]:
-    try:
-        kept = json.loads(_file().read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}  # not there yet, or damaged
-    return kept if isinstance(kept, dict) else {}
-
-
-def _keep(key: str, tokens: int) -> None:
-    """Put a budget into the file. Of two processes at the same time one may lose its entry, and measures again."""
-    path = _file()
-    entries = list({**_kept(), key: tokens}.items())[-_MOST_KEPT:]
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(json.dumps(dict(entries)), encoding="utf-8")
-        draft.replace(path)
-    except OSError as error:
-        _log.debug("the token budget cannot be kept in %s", path, exc_info=error)

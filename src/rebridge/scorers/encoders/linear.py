@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch.nn import functional
 
+from rebridge.scorers.measurements import keep, kept, key_of
 from rebridge.scorers.turns import cpu_turns
 
 if TYPE_CHECKING:
@@ -21,12 +22,13 @@ if TYPE_CHECKING:
 #: What multiplies. ``int8``: weights in 8 bits with a scale for each output, states in 8 with a scale and an offset for
 #: each row, chosen when they come (dynamic quantisation).
 Kind = Literal["mkl", "onednn", "int8"]
+_EXACT = frozenset[Kind]({"mkl", "onednn"})
 
 #: Rows of the products that are measured: about what a batch has.
 _ROWS = 512
 #: oneDNN compiles a product anew for every number of rows, and keeps a thousand of them, a megabyte each: rows are
-#: filled up to a multiple of this.
-_ROW_STEP = 32
+#: filled up to a multiple of this. A query alone would be slower for it: up to so many rows of a smaller number.
+_ROW_STEP, _SMALL_STEP, _FEW_ROWS = 32, 8, 64
 #: Numbers in a matrix below which there is nothing to gain.
 _SMALL = 1 << 16
 _REPEATS = 5
@@ -95,7 +97,7 @@ class Linear(torch.nn.Module):
 
 def missing_rows(rows: int) -> int:
     """How many rows a `Linear` would have to add to so many, and to take away again."""
-    return -rows % _ROW_STEP
+    return -rows % (_SMALL_STEP if rows <= _FEW_ROWS else _ROW_STEP)
 
 
 @lru_cache(maxsize=1)
@@ -149,7 +151,19 @@ def fastest(features_out: int, features_in: int, dtype: torch.dtype) -> Kind:
 
 @lru_cache(maxsize=256)
 def measured_speeds(features_out: int, features_in: int, dtype: torch.dtype) -> dict[Kind, float]:
-    """GFLOP a second of each library for weights of this shape; empty if there is but one to choose from."""
+    """GFLOP a second of each library for weights of this shape, which is measured once per machine.
+
+    Empty if there is but one library to choose from.
+    """
+    key = key_of("matrix products", _ROWS, features_out, features_in, dtype)
+    found: dict[Kind, float] | None = kept(key)
+    if not isinstance(found, dict) or not all(kind in _EXACT and type(speed) is float for kind, speed in found.items()):
+        found = _speeds(features_out, features_in, dtype)
+        keep(key, found)
+    return found
+
+
+def _speeds(features_out: int, features_in: int, dtype: torch.dtype) -> dict[Kind, float]:
     with torch.inference_mode():
         weight = torch.randn(features_out, features_in).to(dtype)
         states, bias = torch.randn(_ROWS, features_in).to(dtype), torch.zeros(features_out, dtype=dtype)

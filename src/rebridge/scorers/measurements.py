@@ -1,0 +1,74 @@
+"""What was measured on this machine, in a file from which later processes read it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+#: Tells on Linux which processor it is: https://man7.org/linux/man-pages/man5/proc_cpuinfo.5.html.
+_CPUINFO = Path("/proc/cpuinfo")
+#: Entries of the file; the oldest go first.
+_MOST_KEPT = 500
+
+_log = logging.getLogger(__name__)
+
+
+def key_of(*told: Any) -> str:
+    """What a measurement is kept under: it holds for the same things on a machine like this one.
+
+    Args:
+        told: what was measured, anything that JSON can say; other values by their text.
+    """
+    import torch
+
+    machine = [_processor(), platform.machine(), os.cpu_count(), torch.get_num_threads()]
+    everything = [told, version("rebridge"), torch.__version__, machine]
+    return hashlib.blake2b(json.dumps(everything, sort_keys=True, default=str).encode(), digest_size=16).hexdigest()
+
+
+def kept(key: str) -> Any:
+    """What was measured before; None if nothing was. A file can hold anything: look at it before you use it."""
+    return _all().get(key)
+
+
+def keep(key: str, value: Any) -> None:
+    """Put a measurement into the file. Of two processes at the same time one may lose its own, and measures again."""
+    path = _file()
+    entries = list({**_all(), key: value}.items())[-_MOST_KEPT:]
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(json.dumps(dict(entries)), encoding="utf-8")
+        draft.replace(path)
+    except OSError as error:
+        _log.debug("measurements cannot be kept in %s", path, exc_info=error)
+
+
+def _processor() -> str:
+    """The processor's name, which is the same in all containers of a machine; empty where the system tells none."""
+    try:
+        lines = _CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor())
+
+
+def _file() -> Path:
+    from platformdirs import user_cache_path
+
+    return user_cache_path("rebridge") / "measurements.json"
+
+
+def _all() -> dict[str, Any]:
+    try:
+        found = json.loads(_file().read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}  # not there yet, or damaged
+    return found if isinstance(found, dict) else {}
