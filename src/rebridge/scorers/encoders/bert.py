@@ -27,18 +27,15 @@ class FeedForward(torch.nn.Module):
 
     def __init__(self, layer: Any, kind: Kind | None) -> None:
         super().__init__()
-        output, act = layer.attention.output, layer.intermediate.intermediate_act_fn
-        gelu = is_gelu(act)
+        output = layer.attention.output
         self._attended, self._attended_norm = Linear(output.dense, kind=kind), output.LayerNorm
-        self._wide = Linear(layer.intermediate.dense, gelu=gelu, kind=kind)
-        self._act = None if gelu else act
+        self._wide, self._act = Linear(layer.intermediate.dense, kind=kind), layer.intermediate.intermediate_act_fn
         self._narrow, self._narrow_norm = Linear(layer.output.dense, kind=kind), layer.output.LayerNorm
 
     def forward(self, attended: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
         """The next states, from what attention gave and the states before it."""
         states = self._attended_norm(self._attended(attended).add_(states))
-        wide = self._wide(states)
-        narrow = self._narrow(wide if self._act is None else self._act(wide))
+        narrow = self._narrow(self._act(self._wide(states)))
         following: torch.Tensor = self._narrow_norm(narrow.add_(states))
         return following
 
@@ -63,13 +60,6 @@ class BertLayer(torch.nn.Module):
         """The next states, shape (rows, features)."""
         following: torch.Tensor = self._rest(attend(self._inputs(states), layout, self._heads), states)
         return following
-
-
-def is_gelu(act: Any) -> bool:
-    """Whether a function of transformers is GELU by the error function."""
-    from transformers.activations import ACT2FN
-
-    return type(act) is type(ACT2FN["gelu"]) or (isinstance(act, torch.nn.GELU) and act.approximate == "none")
 
 
 def supports(config: Any) -> bool:

@@ -33,8 +33,8 @@ _ROW_STEP, _SMALL_STEP, _FEW_ROWS = 32, 8, 64
 _SMALL = 1 << 16
 _REPEATS = 5
 _WEIGHT_STEPS = 127
-#: As oneDNN's operators name them, each followed by its arguments; the second "none" says: by erf, not by tanh.
-_ACTIVATIONS: dict[bool, tuple[str, list[float], str]] = {False: ("none", [], ""), True: ("gelu", [], "none")}
+#: What oneDNN's operators shall do with a product: nothing. Its GELU takes longer than one of torch's own behind it.
+_NO_ACTIVATION: tuple[str, list[float], str] = ("none", [], "")
 
 
 class Linear(torch.nn.Module):
@@ -42,11 +42,10 @@ class Linear(torch.nn.Module):
 
     Args:
         layers: the layers.
-        gelu: whether GELU (by the error function) follows.
         kind: what multiplies; None for the faster one of the exact ones.
     """
 
-    def __init__(self, *layers: torch.nn.Linear, gelu: bool = False, kind: Kind | None = None) -> None:
+    def __init__(self, *layers: torch.nn.Linear, kind: Kind | None = None) -> None:
         super().__init__()
         weight = torch.cat([layer.weight.detach() for layer in layers])
         self.kind: Kind = fastest(weight.shape[0], weight.shape[1], weight.dtype) if kind is None else kind
@@ -66,20 +65,15 @@ class Linear(torch.nn.Module):
         elif self.kind == "onednn":
             weight = _reordered(weight)
         self.register_buffer("weight", weight, persistent=False)
-        self._gelu = gelu
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         """From shape (rows, features in) to (rows, features out)."""
         if self.kind == "mkl":
-            product = functional.linear(states, self.weight, self.bias)
-            return functional.gelu(product) if self._gelu else product
+            return functional.linear(states, self.weight, self.bias)
         rows = states.shape[-2]
         if missing := missing_rows(rows):
             states = functional.pad(states, (0, 0, 0, missing))
-        if self.kind == "onednn":
-            product = _onednn(states, self.weight, self.bias, gelu=self._gelu)
-        else:
-            product = self._in_8_bits(states)
+        product = _onednn(states, self.weight, self.bias) if self.kind == "onednn" else self._in_8_bits(states)
         return product[..., :rows, :]
 
     def _in_8_bits(self, states: torch.Tensor) -> torch.Tensor:
@@ -88,11 +82,10 @@ class Linear(torch.nn.Module):
         # x = low + scale n, so that x W.T = scale (n W.T) + low (sums of the rows of W)
         whole = ((states - low) / scale).round_().to(torch.uint8)
         product: torch.Tensor = torch.ops.onednn.qlinear_pointwise(
-            whole, 1.0, 0, self.weight, self._scales, self._zeros, None, 1.0, 0, torch.float32, *_ACTIVATIONS[False]
+            whole, 1.0, 0, self.weight, self._scales, self._zeros, None, 1.0, 0, torch.float32, *_NO_ACTIVATION
         )
         product = product.mul_(scale).addcmul_(low, self._sums)
-        product = product if self.bias is None else product.add_(self.bias)
-        return functional.gelu(product) if self._gelu else product
+        return product if self.bias is None else product.add_(self.bias)
 
 
 def missing_rows(rows: int) -> int:
@@ -171,7 +164,7 @@ def _speeds(features_out: int, features_in: int, dtype: torch.dtype) -> dict[Kin
             reordered = _reordered(weight)
             ways: dict[Kind, Callable[[], Any]] = {
                 "mkl": lambda: functional.linear(states, weight, bias),
-                "onednn": lambda: _onednn(states, reordered, bias, gelu=False),
+                "onednn": lambda: _onednn(states, reordered, bias),
             }
             with cpu_turns():  # another model's batch would make either look slow
                 times = _least_times(ways)
@@ -197,6 +190,6 @@ def _reordered(weight: torch.Tensor) -> torch.Tensor:
     return reordered
 
 
-def _onednn(states: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, *, gelu: bool) -> torch.Tensor:
-    product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(states, weight, bias, *_ACTIVATIONS[gelu])  # noqa: SLF001
+def _onednn(states: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(states, weight, bias, *_NO_ACTIVATION)  # noqa: SLF001
     return product

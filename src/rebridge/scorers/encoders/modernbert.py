@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from rebridge.scorers.encoders.attention import attend, attend_near
-from rebridge.scorers.encoders.bert import is_gelu
 from rebridge.scorers.encoders.linear import Linear
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ class ModernBertLayer(torch.nn.Module):
         _pair_halves(layer.attn.Wqkv, self._heads)
         self._norm, self._inputs, self._attended = layer.attn_norm, linear(layer.attn.Wqkv), linear(layer.attn.Wo)
         self._wide_norm, self._wide, self._narrow = layer.mlp_norm, linear(layer.mlp.Wi), linear(layer.mlp.Wo)
-        self._act = torch.nn.functional.gelu if is_gelu(layer.mlp.act) else layer.mlp.act
+        self._act = layer.mlp.act
 
     def forward(self, states: torch.Tensor, layout: Layout, turns: torch.Tensor) -> torch.Tensor:
         """The next states, shape (rows, features).
