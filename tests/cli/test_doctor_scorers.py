@@ -56,6 +56,18 @@ def test_a_token_budget_that_was_measured(monkeypatch: pytest.MonkeyPatch) -> No
     assert "token budget 99 (as the pipeline says)" in given["text"]
 
 
+@pytest.mark.parametrize(("dtype", "flag"), [("bfloat16", "bf16"), ("float16", "fp16")])
+def test_a_precision_that_the_processor_lacks(dtype: str, flag: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reduced precision that makes searches slower is told; where the processor has it, and in float32, nothing is."""
+    monkeypatch.setattr(torch.ops.mkldnn, f"_is_mkldnn_{flag}_supported", lambda: False)
+    (lacking,), (exact,) = doctor(f"scorer: {{device: cpu, dtype: {dtype}}}\n"), doctor("scorer: {device: cpu}\n")
+    assert f"cpu in {dtype} (slow: this processor has no instructions for it), " in lacking["text"]
+    assert "slow" not in exact["text"]
+    monkeypatch.setattr(torch.ops.mkldnn, f"_is_mkldnn_{flag}_supported", lambda: True)
+    (found,) = doctor(f"scorer: {{device: cpu, dtype: {dtype}}}\n")
+    assert f"cpu in {dtype}, " in found["text"]
+
+
 def test_a_score_cache() -> None:
     """How many scores are kept is told, how long and where, without the password of a Redis."""
     (found,) = doctor("scorer: {score_cache: {size: 5000, ttl_s: 60, redis: 'redis://me:sk-4711@cache.example/0'}}\n")

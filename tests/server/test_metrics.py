@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from rebridge.config import ScorerSection
 from rebridge.models import Summary
+from rebridge.scorers import FakeScorer
 from rebridge.server.metrics import Metrics
 from rebridge.server.models.pool import ModelState
+from rebridge.server.models.table import ModelTable, ServedModel
+from rebridge.server.scoring import ProcessScoring
+
+from .reranking import application, serving
 
 
 def samples(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -54,6 +61,29 @@ def test_models_are_told() -> None:
     assert found["rebridge_model_tokens_total", (("model", "small"),)] == 0
     assert found["rebridge_model_loaded", (("model", "small"),)] == 0
     assert found["rebridge_model_memory_bytes", (("model", "small"),)] == 0
+
+
+def test_score_caches_of_remote_scorers_are_told(tmp_path: Path) -> None:
+    """A remote scorer's cache counts as a model's does, under the name that a model would have, in one family."""
+    metrics = Metrics()
+    with serving(application(FakeScorer(default=1.0))) as url:
+        served, searched = (
+            ScorerSection.model_validate({"kind": "remote", "url": url, "timeout_s": seconds, "score_cache": True})
+            for seconds in (10, 20)
+        )
+        table = ModelTable([ServedModel("far", served)])
+        scoring = ProcessScoring(table, tmp_path / "nothing", metrics.score_cache)
+        with closing(scoring), scoring.opener(searched) as pipelines:
+            for scorer in (scoring.scorer("far"), pipelines):
+                for passages in (["a", "b", "c"], ["a", "d"]):
+                    assert scorer.submit("q", passages).result(20) == [(1.0,)] * len(passages)
+        text = metrics.exposition(scoring.models()).decode()
+    found = samples(text)
+    for name in ("far", table.name_of(searched)):
+        assert found["rebridge_model_score_hits_total", (("model", name),)] == 1
+        assert found["rebridge_model_score_misses_total", (("model", name),)] == 4
+    assert text.count("# TYPE rebridge_model_score_hits_total") == 1
+    assert "since it was loaded" in text
 
 
 def test_processes_are_added_up(tmp_path: Path) -> None:

@@ -22,16 +22,17 @@ def placed(section: ScorerSection) -> str:
 
     from rebridge.scorers.checkpoint import Checkpoint
     from rebridge.scorers.hub import locate
-    from rebridge.scorers.placing import place
+    from rebridge.scorers.placing import is_emulated, place
 
     sources = {name: value for name, value in section.options().items() if name in _SOURCES}
     located = locate(section.model, **{**sources, "local_files_only": True})
     checkpoint = Checkpoint(located.path, section.model)
     found = place(checkpoint, section.device, section.dtype, section.backend, section.token_budget)
     default = "not measured yet" if found.budget_key is not None else "the device's default"
+    slow = " (slow: this processor has no instructions for it)" if is_emulated(found) else ""
     return ", ".join(
         [
-            f"{found.device} in {'int8' if found.int8 else str(found.dtype).removeprefix('torch.')}",
+            f"{found.device} in {'int8' if found.int8 else str(found.dtype).removeprefix('torch.')}{slow}",
             f"{torch.get_num_threads()} threads",
             f"token budget {found.token_budget} ({_BUDGET_SOURCES.get(found.source, default)})",
         ]

@@ -19,7 +19,7 @@ from rebridge.scorers.jobs import Batch, Input, Job
 from rebridge.scorers.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Sequence
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +120,7 @@ class Worker(Generic[Output]):
         for job in jobs:
             if not batch.fits(batch.width):
                 break
-            with _failing([job]):
+            with _failing(job):
                 before = job.kept
                 job.prepare()
                 self.counts.kept += job.kept - before
@@ -129,25 +129,38 @@ class Worker(Generic[Output]):
         return batch
 
     def _compute(self, batch: Batch[Output]) -> None:
+        """Run a batch when the turn comes, without the jobs that are over by then.
+
+        Nothing is settled before the turn is handed on: a callback must not hold up other models, or wait for them.
+        """
+        self.busy_since = None
+        with self._turns:
+            self.busy_since = time.monotonic()
+            batch = batch.awaited()
+            outputs = self._outputs(batch)
+        for job, item, output in zip(batch.jobs, batch.inputs, outputs, strict=True):
+            if not job.settled:
+                with _failing(job):
+                    job.accept(item, output)
+
+    def _outputs(self, batch: Batch[Output]) -> Sequence[Output | ScorerError]:
+        """One output per input; where the model fails, its error for each."""
+        if not batch.inputs:
+            return ()
         counts, tokens = self.counts, sum(item.length for item in batch.inputs)
         counts.batches += 1
         counts.inputs += len(batch.inputs)
         counts.tokens += tokens
         counts.room += max(batch.budget, tokens)  # a single input may be longer than the budget
-        with _failing(batch.jobs):
-            outputs = self._forward(batch.jobs[0].family, batch.inputs)
-            for job, item, output in zip(batch.jobs, batch.inputs, outputs, strict=True):
-                if not job.settled:
-                    with _failing([job]):
-                        job.accept(item, output)
+        try:
+            return self._forward(batch.jobs[0].family, batch.inputs)
+        except BaseException as error:  # noqa: BLE001 - a panic of a library in Rust is no Exception
+            return [_as_scorer_error(error)] * len(batch.inputs)
 
     def _forward(self, family: Family[Output], inputs: list[Input]) -> list[Output | ScorerError]:
         """One output per input; an error for an input that does not fit into memory even alone."""
         try:
-            self.busy_since = None
-            with self._turns:
-                self.busy_since = time.monotonic()
-                outputs = family.forward([item.tokens for item in inputs])
+            outputs = family.forward([item.tokens for item in inputs])
         except MemoryError:
             pass  # leave the handler first: the error's traceback holds the memory of the failed batch
         else:
@@ -169,13 +182,12 @@ class Worker(Generic[Output]):
 
 
 @contextmanager
-def _failing(jobs: Iterable[Job[Any]]) -> Iterator[None]:
-    """Whatever is raised inside fails these jobs, and neither other ones nor the thread."""
+def _failing(job: Job[Any]) -> Iterator[None]:
+    """Whatever is raised inside fails this job, and neither other ones nor the thread."""
     try:
         yield
     except BaseException as error:  # noqa: BLE001 - a panic of a library in Rust is no Exception
-        for job in jobs:
-            job.settle(_as_scorer_error(error))
+        job.settle(_as_scorer_error(error))
 
 
 def _as_scorer_error(error: BaseException) -> ScorerError:

@@ -65,6 +65,14 @@ class Batch(Generic[Output]):
         self.inputs.append(item)
         self.width = max(self.width, item.length)
 
+    def awaited(self) -> Batch[Output]:
+        """The batch without the inputs of jobs that are over."""
+        batch: Batch[Output] = Batch(self.budget)
+        for job, item in zip(self.jobs, self.inputs, strict=True):
+            if not job.over():
+                batch.add(job, item)
+        return batch
+
 
 class Job(Generic[Output]):
     """Passages to score against one query, and the scores so far."""
@@ -102,11 +110,15 @@ class Job(Generic[Output]):
         self._parts: dict[int, tuple[int, list[Output]]] = {}  # of windows in several inputs: how many, outputs so far
         self._blanks = 0  # windows in which there is nothing to read
 
+    def over(self) -> bool:
+        """Whether nobody waits for the job any more: it is settled or cancelled, or its deadline has passed."""
+        return self.settled or self.future.cancelled() or self._late()
+
     def expired(self) -> bool:
         """Settle a job that nobody waits for any more; whether there is nothing left to do."""
         if self.future.cancelled():
             self.settle(None)
-        elif self._deadline is not None and time.monotonic() >= self._deadline:
+        elif self._late():
             done = len(self._scores) - self._open
             self.settle(DeadlineExceeded(f"the deadline passed with {done} scores for {len(self._passages)} passages"))
         return self.settled
@@ -187,6 +199,9 @@ class Job(Generic[Output]):
                 self.future.set_result(rows)
         except BaseException:
             logger.exception("what waits for a scorer failed")  # its own callback, or it answered the future itself
+
+    def _late(self) -> bool:
+        return self._deadline is not None and time.monotonic() >= self._deadline
 
     def _read_query(self) -> None:
         tokens = self.family.encode_query(self._query)

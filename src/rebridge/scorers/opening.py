@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from rebridge.scorers.hub import DEFAULT_MODEL, locate
 from rebridge.scorers.loading import in_lasting_thread
 from rebridge.scorers.local import LocalScorer
 from rebridge.scorers.options import KEEPING, check_options
-from rebridge.scorers.placing import place, precision
+from rebridge.scorers.placing import is_emulated, place, precision
 from rebridge.scorers.recipes import Choice, choose
 from rebridge.scorers.token_budget import tuned_budget
 from rebridge.scorers.turns import cpu_turns
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from rebridge.scorers.family import Family
     from rebridge.scorers.turns import Turns
 
+_log = logging.getLogger(__name__)
 
 #: What may compute a model's layers, and whose layers ``auto`` computes without transformers.
 BACKENDS = ("auto", "transformers")
@@ -105,6 +107,8 @@ def open_scorer(  # noqa: PLR0913 - keyword options of the public entry point
     if backend not in BACKENDS:
         raise ConfigError(unknown("backend", backend, BACKENDS))
     placed = place(checkpoint, device, dtype, backend, given.pop("token_budget", None))
+    if is_emulated(placed):
+        _log.warning("%s: %s is slow on this processor, float32 would be faster", checkpoint.name, dtype)
 
     def load() -> tuple[Family[Any], int]:
         family = choice.recipe.load(checkpoint, device=placed.device, dtype=placed.dtype, **given)

@@ -66,6 +66,19 @@ def place(checkpoint: Checkpoint, device: str, dtype: str, backend: str, token_b
     return Placement(chosen, weights, int8, kept or default, "measured" if kept else "default", key)
 
 
+def is_emulated(placed: Placement) -> bool:
+    """Whether products are those of a processor without instructions for this dtype: several times slower."""
+    import torch
+
+    if placed.device.type != "cpu" or placed.dtype == torch.float32:
+        return False
+    name = {torch.bfloat16: "bf16", torch.float16: "fp16"}[placed.dtype]
+    try:
+        return not getattr(torch.ops.mkldnn, f"_is_mkldnn_{name}_supported")()
+    except AttributeError:  # a build without oneDNN, on a processor of which nothing is known
+        return False
+
+
 def precision(dtype: str, weights: Any) -> str:
     """What a model computes in, as far as its results depend on it."""
     if dtype != "int8":

@@ -16,13 +16,18 @@ if TYPE_CHECKING:
     from rebridge.scorers.score_cache.shared import RedisScores
 
 
-def open_section(section: ScorerSection, uncached: Callable[[], Scorer] | None = None) -> Scorer:
+def open_section(
+    section: ScorerSection,
+    uncached: Callable[[], Scorer] | None = None,
+    looked: Callable[[int, int], object] | None = None,
+) -> Scorer:
     """Open what a section describes: load a model, or prepare to ask a peer, which may be down as yet.
 
     Args:
         section: which scorer.
         uncached: gives the scorer of the same section without its cache, if others use that too: it is closed with this
             one, and so they must be closed at the same time. None to open one for this section alone.
+        looked: as of `rebridge.scorers.score_cache.CachedScorer`.
 
     Raises:
         ScorerError: if a model cannot be loaded.
@@ -30,7 +35,7 @@ def open_section(section: ScorerSection, uncached: Callable[[], Scorer] | None =
         MissingExtra: if the packages of a remote scorer, or of a cache in Redis, are not installed.
     """
     if section.score_cache is not None:
-        return _cached(section, section.score_cache, uncached)
+        return _cached(section, section.score_cache, uncached, looked)
     if section.kind == "local":
         return open_scorer(section.model, **section.options())
     try:
@@ -40,7 +45,12 @@ def open_section(section: ScorerSection, uncached: Callable[[], Scorer] | None =
     return RemoteScorer(model=section.model or None, **section.options())
 
 
-def _cached(section: ScorerSection, cache: ScoreCacheSection, uncached: Callable[[], Scorer] | None) -> Scorer:
+def _cached(
+    section: ScorerSection,
+    cache: ScoreCacheSection,
+    uncached: Callable[[], Scorer] | None,
+    looked: Callable[[int, int], object] | None,
+) -> Scorer:
     """The scorer of a section, and a cache around it."""
     from rebridge.scorers.fingerprint import fingerprint
     from rebridge.scorers.score_cache import CachedScorer, MemoryScores
@@ -53,7 +63,8 @@ def _cached(section: ScorerSection, cache: ScoreCacheSection, uncached: Callable
         if uncached is None:
             scorer.close()
         raise
-    return CachedScorer(scorer, key, MemoryScores(cache.size, cache.ttl_s), shared, told=section.kind == "local")
+    memory = MemoryScores(cache.size, cache.ttl_s)
+    return CachedScorer(scorer, key, memory, shared, told=section.kind == "local", looked=looked)
 
 
 def _redis(cache: ScoreCacheSection) -> RedisScores | None:

@@ -57,7 +57,9 @@ class _Worker:
         self._metrics = Metrics()
         pipelines = read_pipelines(plan.settings, plan.configs)
         searched = playground_pipelines(plan.settings, plan.configs, pipelines)
-        self._service = ProcessScoring(model_table(plan.settings, pipelines, searched), plan.models)
+        self._service = ProcessScoring(
+            model_table(plan.settings, pipelines, searched), plan.models, self._metrics.score_cache
+        )
         self._searched = searched
         self._live = LivePipelines(self._open, self._metrics, plan.settings.limits.drain_s)
         self._shelf = Shelf(self._searched, self._service.opener)

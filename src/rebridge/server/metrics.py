@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -89,6 +90,10 @@ class Metrics:
         self.scorer_restarts = Counter(
             "rebridge_scorer_restarts_total", "Starts of the scorer process after its first.", registry=registry
         )
+        self._looks = [
+            Counter(f"rebridge_model_{name}", f"{_COUNTS[name]}, since it was loaded.", ("model",), registry=registry)
+            for name in ("score_hits", "score_misses")
+        ]
 
     def search(self, index: str | None, summary: Summary) -> None:
         """Count a search.
@@ -109,6 +114,17 @@ class Metrics:
         self._requests.labels(face, route, str(status)).inc()
         self._request_seconds.labels(face, route).observe(seconds)
 
+    def score_cache(self, model: str, hits: int, misses: int) -> None:
+        """Count a look into the score cache of a remote scorer, which belongs to a process of the front.
+
+        Args:
+            model: the scorer's name.
+            hits: of how many passages the scores were kept.
+            misses: of how many they were not.
+        """
+        for counter, count in zip(self._looks, (hits, misses), strict=True):
+            counter.labels(model).inc(count)
+
     def exposition(self, models: Sequence[ModelState] = ()) -> bytes:
         """All numbers of all processes, in the text format of Prometheus.
 
@@ -120,8 +136,35 @@ class Metrics:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         now = CollectorRegistry()
-        now.register(_Models(models))
-        return generate_latest(registry) + generate_latest(now)
+        now.register(_Together(_Models(models), registry))
+        return generate_latest(now)
+
+
+class _Together(Collector):
+    """What several collectors tell. A family may be told once: of those with the same name one is made."""
+
+    def __init__(self, *collectors: Collector) -> None:
+        self._collectors = collectors
+
+    def collect(self) -> Iterator[Metric]:
+        """See `Collector`."""
+        families: dict[str, Metric] = {}
+        for family in chain.from_iterable(collector.collect() for collector in self._collectors):
+            known = families.get(family.name)
+            families[family.name] = family if known is None else _sum(known, family)
+        yield from families.values()
+
+
+def _sum(one: Metric, other: Metric) -> Metric:
+    """The samples of two families, those with the same labels added up."""
+    values: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
+    for sample in chain(one.samples, other.samples):
+        key = (sample.name, tuple(sorted(sample.labels.items())))
+        values[key] = values.get(key, 0.0) + sample.value
+    whole = Metric(one.name, one.documentation, one.type)
+    for (name, labels), value in values.items():
+        whole.add_sample(name, dict(labels), value)
+    return whole
 
 
 class _Models(Collector):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Protocol
@@ -73,11 +74,15 @@ class ProcessScoring:
     Args:
         table: the models and their names, as the process has them.
         socket: where it listens.
+        looked: called for every look into the score cache of a remote section: its name, hits, misses.
     """
 
-    def __init__(self, table: ModelTable, socket: Path) -> None:
+    def __init__(
+        self, table: ModelTable, socket: Path, looked: Callable[[str, int, int], object] = lambda *_: None
+    ) -> None:
         self._socket = str(socket)
         self._table = table
+        self._looked = looked
         self._scorers: dict[str, tuple[ScorerSection, Scorer]] = {}
         self._lock = Lock()
         self._client = ModelsClient(socket, _ASK_S)
@@ -94,7 +99,7 @@ class ProcessScoring:
 
     def opener(self, section: ScorerSection) -> Scorer:
         """The scorer of a pipeline's section: for `SharedScorers`, which closes what it opened."""
-        return open_section(section) if section.kind == "remote" else self._remote(self._table.name_of(section))
+        return self._open(section, self._table.name_of(section))
 
     def loaded(self, sections: Iterable[ScorerSection]) -> list[bool | None]:
         """Whether the models of pipelines' sections are in memory; None for those that lie elsewhere."""
@@ -125,13 +130,14 @@ class ProcessScoring:
         with self._lock:
             section, scorer = self._scorers.get(model.name, (None, None))
             if scorer is None or section != model.section:
-                remote = model.section.kind == "remote"
-                scorer = open_section(model.section) if remote else self._remote(model.name)
+                scorer = self._open(model.section, model.name)
                 self._scorers[model.name] = (model.section, scorer)
             return scorer
 
-    def _remote(self, name: str) -> RemoteScorer:
-        """A client of the process for one of its models."""
+    def _open(self, section: ScorerSection, name: str) -> Scorer:
+        """A remote section's own scorer; for a local one, a client of the process."""
+        if section.kind == "remote":
+            return open_section(section, looked=partial(self._looked, name))
         return RemoteScorer(
             "http://models",
             model=name,

@@ -13,6 +13,7 @@ from rebridge.scorers.cache import EmbeddingStore
 from rebridge.scorers.family import Family
 from rebridge.scorers.local import LocalScorer
 from rebridge.scorers.tokens import Tokens
+from rebridge.scorers.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -81,12 +82,12 @@ class Fake(Family[Any]):
 
 @pytest.fixture
 def make() -> Iterator[Callable[..., tuple[LocalScorer[Any], Fake]]]:
-    """(token budget, options of `Fake`) -> scorer and its family; closed afterwards."""
+    """(token budget, turns, options of `Fake`) -> scorer and its family; closed afterwards."""
     made: list[tuple[LocalScorer[Any], Fake]] = []
 
-    def build(budget: int = 100, **options: Any) -> tuple[LocalScorer[Any], Fake]:
+    def build(budget: int = 100, turns: Turns | None = None, **options: Any) -> tuple[LocalScorer[Any], Fake]:
         family = Fake(**options)
-        made.append((LocalScorer("fake", family, budget), family))
+        made.append((LocalScorer("fake", family, budget, turns), family))
         return made[-1]
 
     yield build

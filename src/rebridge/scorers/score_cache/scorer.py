@@ -54,9 +54,10 @@ class CachedScorer(Scorer):
         shared: where they are kept for other processes too; looked into for what ``memory`` does not have.
         told: whether ``activation`` and ``layers`` of ``scorer`` are right before its first answer. If not, that is
             waited for until ``shared`` is believed.
+        looked: called for every question: of how many passages the scores were kept, and of how many they were not.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - two of them are keyword options
         self,
         scorer: Scorer,
         fingerprint: str,
@@ -64,6 +65,7 @@ class CachedScorer(Scorer):
         shared: RedisScores | None = None,
         *,
         told: bool = True,
+        looked: Callable[[int, int], object] | None = None,
     ) -> None:
         self.name = scorer.name
         self.activation, self.layers = scorer.activation, scorer.layers
@@ -72,6 +74,7 @@ class CachedScorer(Scorer):
         self._memory = memory
         self._shared = shared
         self._told = {False: told, True: told}
+        self._looked = looked
         self._hits = self._misses = 0
         self._counting = threading.Lock()
 
@@ -133,9 +136,12 @@ class CachedScorer(Scorer):
     def _asked(self, question: _Question) -> Future[Answer]:
         """Have the model score what is missing."""
         missing = question.missing
+        hits = len(question.keys) - len(missing)
         with self._counting:
             self._misses += len(missing)
-            self._hits += len(question.keys) - len(missing)
+            self._hits += hits
+        if self._looked is not None:
+            self._looked(hits, len(missing))
         if not missing:
             done: Future[Answer] = Future()
             done.set_result([question.known[key] for key in question.keys])
