@@ -56,16 +56,30 @@ def test_a_token_budget_that_was_measured(monkeypatch: pytest.MonkeyPatch) -> No
     assert "token budget 99 (as the pipeline says)" in given["text"]
 
 
-@pytest.mark.parametrize(("dtype", "flag"), [("bfloat16", "bf16"), ("float16", "fp16")])
-def test_a_precision_that_the_processor_lacks(dtype: str, flag: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("cpuinfo", "dtype", "slow"),
+    [
+        ("flags\t: avx2 avx512f", "bfloat16", True),  # of the kind that oneDNN accepts the type on
+        ("flags\t: avx2 avx512f", "float16", True),
+        ("flags\t: avx2 avx512f", "float32", False),
+        ("flags\t: avx512f avx512_bf16", "bfloat16", False),
+        ("flags\t: avx512f avx512_bf16", "float16", True),
+        ("flags\t: amx_bf16 amx_fp16", "float16", False),
+        ("Features\t: fp asimd fphp", "float16", False),  # ARM: not known
+    ],
+)
+def test_a_precision_that_the_processor_lacks(
+    cpuinfo: str,
+    dtype: str,
+    slow: bool,  # noqa: FBT001
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
     """Reduced precision that makes searches slower is told; where the processor has it, and in float32, nothing is."""
-    monkeypatch.setattr(torch.ops.mkldnn, f"_is_mkldnn_{flag}_supported", lambda: False)
-    (lacking,), (exact,) = doctor(f"scorer: {{device: cpu, dtype: {dtype}}}\n"), doctor("scorer: {device: cpu}\n")
-    assert f"cpu in {dtype} (slow: this processor has no instructions for it), " in lacking["text"]
-    assert "slow" not in exact["text"]
-    monkeypatch.setattr(torch.ops.mkldnn, f"_is_mkldnn_{flag}_supported", lambda: True)
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\n{cpuinfo}\n", encoding="utf-8")
+    monkeypatch.setattr("rebridge.scorers.placing._CPUINFO", tmp_path / "cpuinfo")
     (found,) = doctor(f"scorer: {{device: cpu, dtype: {dtype}}}\n")
-    assert f"cpu in {dtype}, " in found["text"]
+    assert f"cpu in {dtype}{' (slow: this processor has no instructions for it)' if slow else ''}, " in found["text"]
 
 
 def test_a_score_cache() -> None:

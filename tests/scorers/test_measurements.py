@@ -33,6 +33,9 @@ def test_the_file_is_bounded(cache: Path) -> None:
     for number in range(600):
         keep(f"model {number}", number)
     assert (kept("model 599"), kept("model 100"), kept("model 99")) == (599, 100, None)
+    keep("model 100", "anew")
+    keep("model 600", 600)
+    assert (kept("model 100"), kept("model 101")) == ("anew", None)
     assert [path.name for path in cache.parent.iterdir()] == [cache.name]
 
 
@@ -54,11 +57,13 @@ def test_containers_of_a_machine_share_what_was_measured(monkeypatch: pytest.Mon
     monkeypatch.setattr("rebridge.scorers.measurements._CPUINFO", cpuinfo)
     monkeypatch.setattr("platform.processor", lambda: "unknown")
     keys = {key, key_of("a", 1)}
-    for name in ("Fast 9000", "Slow 3"):
-        cpuinfo.write_text(f"processor\t: 0\nmodel name\t: {name}\n", encoding="utf-8")
+    for told in ("model name\t: Fast 9000", "model name\t: Slow 3", "model name\t: Slow 3\nflags\t: avx2"):
+        cpuinfo.write_text(f"processor\t: 0\n{told}\ncpu MHz\t: 2000\n\nprocessor\t: 1\n", encoding="utf-8")
         keys.add(key_of("a", 1))
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 77)
+    cpuinfo.write_text(f"processor\t: 0\n{told}\ncpu MHz\t: 3000\n\nprocessor\t: 1\n", encoding="utf-8")
     assert len(keys | {key_of("a", 1)}) == 5
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 77)
+    assert len(keys | {key_of("a", 1)}) == 6
 
 
 def test_products_are_measured_once_per_machine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +80,7 @@ def test_products_are_measured_once_per_machine(monkeypatch: pytest.MonkeyPatch)
         assert in_a_new_process() == first
     key = key_of("matrix products", 512, *shape)
     assert kept(key) == first
-    for damaged in ({"abacus": 5.0}, {"mkl": "fast"}, 7, None):
+    for damaged in ({"abacus": 5.0}, {"mkl": 5.0}, {"mkl": "fast", "onednn": 1.0}, {}, 7, None):
         keep(key, damaged)
         assert set(in_a_new_process()) == set(first)
     linear.measured_speeds.cache_clear()

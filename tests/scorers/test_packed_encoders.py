@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from rebridge.errors import ConfigError
 from rebridge.scorers.encoders import packed
-from rebridge.scorers.encoders.linear import Linear
+from rebridge.scorers.encoders.linear import Kind, Linear
 
 #: Kind of the tiny checkpoint, and what its configuration says besides.
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -24,6 +24,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "xlm-r": ("xlm-roberta", {}),
     "modernbert": ("modernbert", {}),
     "modernbert, mean": ("modernbert", {"classifier_pooling": "mean", "norm_bias": True, "mlp_bias": True}),
+    "modernbert, biases in attention": ("modernbert", {"attention_bias": True}),
     "modernbert, all near": ("modernbert", {"layer_types": ["sliding_attention"] * 2}),
     "deberta": ("deberta-v2", {}),
     "deberta, own position keys": ("deberta-v2", {"share_att_key": False}),
@@ -36,19 +37,40 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-@pytest.fixture(scope="module", params=VARIANTS)
+#: Every variant with the product that wants certain numbers of rows, every architecture with the other one too.
+CASES: list[tuple[str, Kind]] = [
+    *((name, "onednn") for name in VARIANTS),
+    ("bert", "mkl"),
+    ("modernbert", "mkl"),
+    ("deberta", "mkl"),
+]
+
+
+@pytest.fixture(scope="module", params=CASES, ids=", ".join)
 def both(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, build_cross_encoder: Callable[..., Path]
 ) -> tuple[Any, Any]:
     """A model of transformers, and the same one packed."""
     from transformers import AutoModelForSequenceClassification
 
-    kind, more = VARIANTS[request.param]
+    name, product = request.param
+    kind, more = VARIANTS[name]
     folder = build_cross_encoder(tmp_path_factory.mktemp("variant"), kind, **more)
     plain, other = (AutoModelForSequenceClassification.from_pretrained(folder).eval() for _ in range(2))
-    found = packed(other)
+    for model in (plain, other):
+        _disturb(model)
+    found = packed(other, product)
     assert found is not None
     return plain, found
+
+
+def _disturb(model: torch.nn.Module) -> None:
+    """Give biases and norms values of their own: transformers begins with zeros and ones."""
+    generator = torch.Generator().manual_seed(11)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() == 1:
+                parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.3)
 
 
 @settings(max_examples=15)
@@ -150,6 +172,31 @@ def test_bfloat16(
     assert rounded != exact
     assert rounded == pytest.approx(exact, abs=0.1 * (max(exact) - min(exact)) + 0.05)
     assert any(score != torch.tensor(score).bfloat16().item() for score in rounded)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_positions_in_reduced_precision(
+    dtype: torch.dtype, tmp_path: Path, build_cross_encoder: Callable[..., Path]
+) -> None:
+    """What ModernBERT knows of positions survives reduced precision."""
+    from transformers import AutoModel
+
+    folder = build_cross_encoder(tmp_path / "modernbert", "modernbert")
+    ids, mask = torch.tensor([[5, 6, 7, 8, 9, 10]]), torch.ones(1, 6, dtype=torch.long)
+    turned = torch.tensor([[10, 9, 8, 7, 6, 5]])
+
+    def states(given: torch.Tensor, kind: torch.dtype) -> torch.Tensor:
+        model = AutoModel.from_pretrained(folder).eval()
+        with torch.no_grad():
+            for layer in model.layers:
+                layer.attn.Wqkv.weight *= 20  # else all tokens look at all others alike
+        with torch.inference_mode():
+            found: torch.Tensor = packed(model.to(kind))(given, mask).last_hidden_state
+        return found
+
+    exact, other_order = states(ids, torch.float32), states(turned, torch.float32).flip(1)
+    error = (states(ids, dtype) - exact).norm()
+    assert 10 * error < (other_order - exact).norm()
 
 
 def test_unknown_backend(cross_encoder: Path, open_tiny: Callable[..., Any]) -> None:

@@ -80,7 +80,9 @@ def _software() -> list[Finding]:
 def _hardware() -> list[Finding]:
     import torch
 
-    flags = _cpu_flags()
+    from rebridge.scorers.placing import cpu_flags
+
+    flags = cpu_flags()
     threads = f"{torch.get_num_threads()} threads of {os.cpu_count()} processors"
     extensions = ", ".join(flag for flag in _CPU_FLAGS if flag in flags) or "no known extensions"
     found = [Finding("cpu", "ok", f"{threads}; {extensions}; {_products()}")]
@@ -103,14 +105,6 @@ def _products() -> str:
     speeds = measured_speeds(3072, 768, torch.float32)
     told = ", ".join(f"{speed:.0f} GFLOP/s by {name}" for name, speed in speeds.items())
     return f"products of matrices in float32: {told or 'by torch alone'}"
-
-
-def _cpu_flags() -> set[str]:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:  # not Linux
-        return set()
-    return set(next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), []))
 
 
 def _model() -> list[Finding]:

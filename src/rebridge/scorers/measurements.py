@@ -9,10 +9,13 @@ import os
 import platform
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
-#: Tells on Linux which processor it is: https://man7.org/linux/man-pages/man5/proc_cpuinfo.5.html.
+#: Tells on Linux which processor it is: https://man7.org/linux/man-pages/man5/proc_cpuinfo.5.html. A virtual machine
+#: may hide its name, and on ARM there is none, but instructions are always told.
 _CPUINFO = Path("/proc/cpuinfo")
+_TELLING = {"model name", "cpu family", "model", "stepping", "flags", "CPU implementer", "CPU part", "Features"}
 #: Entries of the file; the oldest go first.
 _MOST_KEPT = 500
 
@@ -40,24 +43,32 @@ def kept(key: str) -> Any:
 def keep(key: str, value: Any) -> None:
     """Put a measurement into the file. Of two processes at the same time one may lose its own, and measures again."""
     path = _file()
-    entries = list({**_all(), key: value}.items())[-_MOST_KEPT:]
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    known = _all()
+    known.pop(key, None)  # what is measured anew counts as the newest
+    entries = [*known.items(), (key, value)][-_MOST_KEPT:]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(json.dumps(dict(entries)), encoding="utf-8")
-        draft.replace(path)
+        # A name of its own: processes in containers that share the folder may have the same number.
+        with NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as draft:
+            try:
+                json.dump(dict(entries), draft)
+                draft.close()
+                Path(draft.name).replace(path)
+            except BaseException:
+                Path(draft.name).unlink(missing_ok=True)
+                raise
     except OSError as error:
         _log.debug("measurements cannot be kept in %s", path, exc_info=error)
 
 
 def _processor() -> str:
-    """The processor's name, which is the same in all containers of a machine; empty where the system tells none."""
+    """What the processor is called and can do, the same in all containers of a machine; its name where that is all."""
     try:
-        lines = _CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()
+        first, _, _ = _CPUINFO.read_text(encoding="utf-8", errors="replace").partition("\n\n")
     except OSError:
-        lines = []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor())
+        first = ""
+    told = [line for line in first.splitlines() if line.partition(":")[0].strip() in _TELLING]
+    return "\n".join(told) or platform.processor()
 
 
 def _file() -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rebridge.errors import ConfigError
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
 #: Tokens in a batch, padding included, by device; of a CPU as long as nothing was measured.
 _TOKEN_BUDGETS = {"cpu": CPU_BUDGET, "mps": 8192}
 _GPU_TOKEN_BUDGET = 32768
+#: Flags of processors that multiply in a dtype: https://man7.org/linux/man-pages/man5/proc_cpuinfo.5.html.
+_CPUINFO = Path("/proc/cpuinfo")
+_INSTRUCTIONS = {
+    "torch.bfloat16": {"avx512_bf16", "amx_bf16"},
+    "torch.float16": {"avx512_fp16", "amx_fp16"},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +74,19 @@ def place(checkpoint: Checkpoint, device: str, dtype: str, backend: str, token_b
 
 
 def is_emulated(placed: Placement) -> bool:
-    """Whether products are those of a processor without instructions for this dtype: several times slower."""
-    import torch
+    """Whether this is an x86 processor without instructions for the dtype: products are several times slower."""
+    flags = cpu_flags()
+    instructions = _INSTRUCTIONS.get(str(placed.dtype))
+    return placed.device.type == "cpu" and bool(flags) and instructions is not None and flags.isdisjoint(instructions)
 
-    if placed.device.type != "cpu" or placed.dtype == torch.float32:
-        return False
-    name = {torch.bfloat16: "bf16", torch.float16: "fp16"}[placed.dtype]
+
+def cpu_flags() -> set[str]:
+    """What an x86 processor can do, in the words of Linux; empty where the system does not tell."""
     try:
-        return not getattr(torch.ops.mkldnn, f"_is_mkldnn_{name}_supported")()
-    except AttributeError:  # a build without oneDNN, on a processor of which nothing is known
-        return False
+        lines = _CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return set()
+    return set(next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), []))
 
 
 def precision(dtype: str, weights: Any) -> str:

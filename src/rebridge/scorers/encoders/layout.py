@@ -44,15 +44,16 @@ class Layout:
         mask: shape (inputs, longest input); 1 for tokens that are attended to, then 0. An input without tokens counts
             as one token, because a model reads no empty inputs.
         lengths: tokens of each input, where some are not attended to; None if all are.
+        filled: whether rows are filled up.
 
     Attributes:
         runs: neighbours that are equally long.
         tokens: how many all inputs have.
-        positions: position of each token in its input, shape (rows,). Rows are the tokens, then fillers up to a number
-            that `Linear` need not fill up for each product.
+        positions: position of each token in its input, shape (rows,). Rows are the tokens, then, if so wanted, fillers
+            up to a number that `Linear` need not fill up for each product.
     """
 
-    def __init__(self, mask: torch.Tensor, lengths: Sequence[int] | None = None) -> None:
+    def __init__(self, mask: torch.Tensor, lengths: Sequence[int] | None = None, *, filled: bool = False) -> None:
         attended = [max(1, count) for count in mask.sum(dim=1).tolist()]
         longer = attended if lengths is None else [max(1, length) for length in lengths]
         self._shape = mask.shape
@@ -60,7 +61,8 @@ class Layout:
         kept = columns < torch.tensor(longer, device=mask.device)[:, None]
         places = kept.flatten().nonzero().squeeze(1)
         self.tokens = len(places)
-        self._places = pad(places, (0, missing_rows(self.tokens)))  # the first token again and again
+        fillers = missing_rows(self.tokens) if filled else 0
+        self._places = pad(places, (0, fillers))  # the first token again and again
         self.positions = columns.expand(self._shape).flatten()[self._places]
         self.runs = tuple(_runs(zip(longer, attended, strict=True)))
 

@@ -9,6 +9,7 @@ import torch
 
 from rebridge.scorers.encoders import bert, deberta, modernbert
 from rebridge.scorers.encoders.layout import Layout
+from rebridge.scorers.encoders.linear import Linear
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +33,7 @@ def packed(model: Any, kind: Kind | None = None) -> Any:
         return None
     with torch.inference_mode():
         own = encoder(base, kind).eval()
+        own.fills = any(isinstance(part, Linear) and part.fills for part in own.modules())
     if base is model:
         return own
     for part in model.children():
@@ -46,7 +48,12 @@ class Encoder(torch.nn.Module):
 
     Args:
         base: a base model of transformers.
+
+    Attributes:
+        fills: whether its products fill up rows, so that this is better done once for all of them.
     """
+
+    fills = False
 
     def __init__(self, base: Any) -> None:
         super().__init__()
@@ -73,7 +80,7 @@ class Encoder(torch.nn.Module):
         """
         from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-        layout = Layout(attention_mask, lengths)
+        layout = Layout(attention_mask, lengths, filled=self.fills)
         segments = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
         states = self._layers(layout.pack(self.embeddings(input_ids=input_ids, **segments)), layout)
         states = layout.unpack(states).float()

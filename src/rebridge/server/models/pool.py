@@ -10,10 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
 from threading import Event, Lock, Thread
-from typing import Self
 
 from rebridge.config import ScorerSection
-from rebridge.scorers.base import Activation, Counts, Scorer
+from rebridge.scorers.base import Activation, Scorer
 from rebridge.scorers.sections import open_section
 from rebridge.server.models.table import ModelTable, ServedModel
 from rebridge.shared_scorers import Answer, LazyScorer
@@ -59,9 +58,6 @@ class ModelPool:
     rather than a request failed. A model's size is known once it was loaded, so that its first load may exceed the
     budget for a moment. Embedding caches are not counted: they have a bound of their own (``cache_size``).
 
-    Models that differ only in how they keep scores are loaded once for all of them; the scores stay when that is
-    unloaded.
-
     Args:
         table: the models and their names.
         budget_mb: most memory for weights, MiB; None for no limit.
@@ -98,18 +94,16 @@ class ModelPool:
     def update(self, table: ModelTable) -> None:
         """Serve another table. Models that stay as they are stay loaded; those that are gone answer what they have."""
         with self._lock:
-            old, models = self._models, dict[str, PooledScorer]()
-            for model in _held(table):
-                known = old.get(model.name)
-                if known is None or known.model.section != model.section:
-                    caches = model.section.score_cache is not None
-                    uncached = models[table.name_of(model.section.uncached())] if caches else None
-                    known = PooledScorer(model, self, uncached)
-                models[model.name] = known
-            self.table, self._models = table, models
-        for scorer in old.values():
-            if scorer not in models.values():
-                scorer.unload_when_idle()
+            kept = {
+                model.name: self._models[model.name]
+                for model in table.models
+                if model.name in self._models and self._models[model.name].model.section == model.section
+            }
+            gone = [scorer for name, scorer in self._models.items() if name not in kept]
+            new = {model.name: PooledScorer(model, self) for model in table.models}
+            self.table, self._models = table, new | kept
+        for scorer in gone:
+            scorer.unload_when_idle()
 
     def states(self) -> list[ModelState]:
         """How each model does, in the table's order."""
@@ -118,7 +112,7 @@ class ModelPool:
     def close(self) -> None:
         """Unload everything."""
         for scorer in self._models.values():
-            scorer.drop()
+            scorer.close()
 
     def open(self, section: ScorerSection) -> Scorer:
         """Open a scorer."""
@@ -137,43 +131,32 @@ class ModelPool:
             total = sum(scorer.memory for scorer in {*held, *([coming] if coming else [])})
             idle = sorted((scorer for scorer in held if scorer is not coming), key=lambda scorer: scorer.used_at)
         for scorer in idle:
-            if total > self._budget and scorer.memory and scorer.unload():
+            if total > self._budget and scorer.unload():
                 _log.info("%s is unloaded: the models take more than the memory budget", scorer.name)
                 total -= scorer.memory
-
-
-def _held(table: ModelTable) -> list[ServedModel]:
-    """The models of a table, and before those that keep scores the same ones without that, in the table or not."""
-    caching = [model for model in table.models if model.section.score_cache is not None]
-    models = table.with_sections(model.section.uncached() for model in caching).models
-    return sorted(models, key=lambda model: model.section.score_cache is not None)
 
 
 class PooledScorer(Scorer):
     """A model of a pool. Whoever has submitted something uses it until the future is done.
 
-    Closing it does nothing, since others may use it too: the pool unloads it.
-
     Args:
         model: which one.
         pool: where it belongs.
-        uncached: the same model of the pool without a cache, for one whose scores are kept.
 
     Attributes:
         model: as given.
         loaded: whether it is in memory.
-        memory: bytes of its own weights; 0 as long as it was never loaded, and for one that has those of ``uncached``.
+        memory: bytes of its weights, 0 as long as it was never loaded.
         used_at: `time.monotonic` value of its last use.
     """
 
-    def __init__(self, model: ServedModel, pool: ModelPool, uncached: PooledScorer | None = None) -> None:
+    def __init__(self, model: ServedModel, pool: ModelPool) -> None:
         self.name = model.name
         self.model = model
         self.loaded = False
         self.memory = 0
         self.used_at = 0.0
         self._pool = pool
-        self._weights = uncached or self
         self._known = False
         self._gone = False
         self._users = 0
@@ -191,14 +174,13 @@ class PooledScorer(Scorer):
         """See `Scorer.submit_layers`."""
         return self._use(lambda scorer: scorer.submit_layers(query, passages))
 
-    def load(self) -> Self:
+    def load(self) -> None:
         """Load the model now, if it is not loaded.
 
         Raises:
             Exception: whatever loading raised.
         """
         self._lazy.load()
-        return self
 
     def unload(self) -> bool:
         """Free the model's memory unless somebody uses it; whether that was done. A later use loads it again."""
@@ -213,33 +195,24 @@ class PooledScorer(Scorer):
         self._gone = True
         self.unload()
 
-    def drop(self) -> None:
+    def close(self) -> None:
         """Free the model's memory; what waits for it fails."""
         with self._lock:
             self._drop()
 
-    def counts(self) -> Counts:
-        """What the model has done since it was loaded."""
-        opened = self._opened
-        return Counts() if opened is None else opened.counts()
-
-    def busy_since(self) -> float | None:
-        """See `Scorer.busy_since`."""
-        opened = self._opened
-        return None if opened is None else opened.busy_since()
-
     def state(self, model: ServedModel) -> ModelState:
         """How it does; ``model`` has the names under which it is served now."""
-        since, weights = self.busy_since(), self._weights
+        opened = self._opened
+        since = opened.busy_since() if opened is not None else None
         return ModelState(
             name=self.name,
             also=model.also,
-            loaded=self.loaded and weights.loaded,
+            loaded=self.loaded,
             activation=self.activation if self._known else None,
-            memory_mb=round(weights.memory / _MIB, 1) if self._known else None,
+            memory_mb=round(self.memory / _MIB, 1) if self._known else None,
             in_use=self._users,
             busy_s=0.0 if since is None else max(0.0, time.monotonic() - since),
-            counts=asdict(self.counts()),
+            counts={} if opened is None else asdict(opened.counts()),
         )
 
     def _use(self, submit: Callable[[Scorer], Future[Answer]]) -> Future[Answer]:
@@ -265,10 +238,9 @@ class PooledScorer(Scorer):
 
     def _open(self) -> Scorer:
         self._pool.make_room(coming=self)
-        section, weights = self.model.section, self._weights
-        scorer = self._pool.open(section) if weights is self else open_section(section, weights.load)
+        scorer = self._pool.open(self.model.section)
         self.activation, self.layers = scorer.activation, scorer.layers
-        self.memory = scorer.memory_bytes()  # none of a pooled model's, which the pool counts as that model's own
+        self.memory = scorer.memory_bytes()
         self._known = self.loaded = True
         self._opened = scorer
         self._pool.make_room(coming=self)

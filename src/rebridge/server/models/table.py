@@ -137,7 +137,7 @@ def _section(model: ModelSettings) -> ScorerSection:
 
 def _revealed(section: ScorerSection) -> dict[str, Any]:
     """What is not as by default, as JSON, secrets in clear text."""
-    revealed: dict[str, Any] = json.loads(json.dumps(section.model_dump(exclude_defaults=True), default=_plain))
+    revealed: dict[str, Any] = json.loads(json.dumps(section.model_dump(exclude_unset=True), default=_plain))
     return revealed
 
 
