@@ -200,6 +200,24 @@ class TestSeveralAtOnce:
         assert served.counts[Count("shop", "applied", None)] == 2
         assert served.counts[Count(None, "bypassed", "no_pipeline")] == 1
 
+    def test_queries_are_announced_before_the_engine_is_asked(self, engine: MemoryEngine, drive: Any) -> None:
+        """The scorer hears of the queries that it will be asked for, and of no others."""
+        heard: list[str] = []
+
+        class Hears(FakeScorer):
+            def announce(self, query: str, *, deadline: float | None = None) -> None:
+                heard.append(query)
+
+        def send(requests: list[Any]) -> list[Any]:
+            assert heard == ["shoe", "d"]
+            return [engine.search(request) for request in requests]
+
+        served = Bridge(MemoryConnector(), {"shop": pipeline()}, scorer=Hears(number))
+        drive(together([served.search(*search) for search in self.SEARCHES]), send, None)
+        behind = ("shop", {**REQUEST, "from": 6})
+        drive(served.search(*behind), engine.search, None)
+        assert heard == ["shoe", "d"]
+
     def test_one_failure_costs_no_other(self, engine: MemoryEngine, drive: Any) -> None:
         """What fails in one search is that search's own affair."""
         problem, served = RuntimeError("no such index"), bridge(pipeline())

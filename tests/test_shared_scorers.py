@@ -51,6 +51,21 @@ def test_is_opened_once_for_all_who_wait() -> None:
     assert opener.count == 1
 
 
+def test_an_announcement_opens_and_is_handed_on() -> None:
+    """A model loads while the engine searches; one that is there hears of the query."""
+    opener = Opener()
+    scorer = LazyScorer("m", opener)
+    scorer.announce("q")
+    opened = scorer.load()
+    assert opener.count == 1
+    heard: list[tuple[str, float | None]] = []
+    opened.announce = lambda query, *, deadline=None: heard.append((query, deadline))  # type: ignore[method-assign]
+    scorer.announce("q", deadline=5.0)
+    assert heard == [("q", 5.0)]
+    opener.problem = ScorerError("gone")
+    LazyScorer("m", opener).announce("q")
+
+
 def test_failures_are_remembered_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot be opened fails every search at once, whatever was wrong, until it is tried again."""
     opener = Opener(problem=MissingExtra("The model", "extra"))

@@ -26,7 +26,7 @@ from rebridge.overrides import NONE, Overrides, overridden, permitted
 from rebridge.pipeline import Pipeline
 from rebridge.scorers.base import Scorer
 from rebridge.shared_scorers import Opener, SharedScorers
-from rebridge.steps import Fetch, Score, Scores
+from rebridge.steps import Announce, Fetch, Score, Scores
 from rebridge.stories import Story, relay
 
 #: Why a search that is not to be reranked passes through.
@@ -222,11 +222,13 @@ def _scored_as(pipeline: Pipeline, scorers: Sequence[Scorer]) -> Pipeline:
 def _scored_by(scorers: Sequence[Scorer], story: Story[Outcome[Any]]) -> Story[Outcome[Any]]:
     """The story with its scorers in every step that needs one."""
 
-    def outward(step: Fetch | Score) -> Fetch | Scores:
+    def outward(step: Fetch | Announce | Score) -> Fetch | Announce | Scores:
+        if isinstance(step, Announce):
+            return replace(step, scorers=scorers)
         return Scores(((step, scorers),)) if isinstance(step, Score) else step
 
-    def inward(step: Fetch | Score, answer: Any) -> Any:
-        if isinstance(step, Fetch):
+    def inward(step: Fetch | Announce | Score, answer: Any) -> Any:
+        if not isinstance(step, Score):
             return answer
         if isinstance(answer[0], Exception):
             raise answer[0]

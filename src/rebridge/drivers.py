@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from rebridge.errors import DeadlineExceeded, ScorerError
 from rebridge.scorers.base import Scorer
-from rebridge.steps import Fetch, Score, Scores
+from rebridge.steps import Announce, Fetch, Score, Scores
 from rebridge.stories import Story
 
 ResultT = TypeVar("ResultT")
@@ -56,14 +56,14 @@ def run(story: Story[ResultT], send: Callable[[Any], Any], scorer: Scorers = Non
                 future.cancel()
             raise
 
-    step = _resume(story.send, None)
+    step = _resume(story, scorer)
     while not isinstance(step, _Done):
         try:
             answer = carry_out(step)
         except Exception as error:  # noqa: BLE001 - the story decides what becomes of it
-            step = _resume(story.throw, error)
+            step = _resume(story, scorer, failure=error)
         else:
-            step = _resume(story.send, answer)
+            step = _resume(story, scorer, answer)
     result: ResultT = step.result
     return result
 
@@ -98,31 +98,42 @@ async def run_async(
         futures = [_wait_async(_submitted(owner, ask), ask) for ask, owner in step.asks]
         return await asyncio.gather(*futures, return_exceptions=True)
 
-    step = _resume(story.send, None)
+    step = _resume(story, scorer)
     while not isinstance(step, _Done):
         try:
             answer = await carry_out(step)
         except Exception as error:  # noqa: BLE001 - the story decides what becomes of it
             await turn()
-            step = _resume(story.throw, error)
+            step = _resume(story, scorer, failure=error)
         else:
             await turn()
-            step = _resume(story.send, answer)
+            step = _resume(story, scorer, answer)
     result: ResultT = step.result
     return result
 
 
-def _resume(go_on: Callable[[Any], Any], value: Any) -> Any:
-    """Hand an answer or a failure to the story: its next step, or what it came to."""
+def _resume(story: Story[Any], scorer: Scorers, answer: Any = None, failure: Exception | None = None) -> Any:
+    """Hand an answer or a failure to the story: the next step that has to be waited for, or what it came to."""
     try:
-        return go_on(value)
+        step = story.send(answer) if failure is None else story.throw(failure)
+        while isinstance(step, Announce):
+            chosen = _chosen(scorer if step.scorers is None else step.scorers, 0)
+            if chosen is not None:
+                chosen.announce(step.query, deadline=step.deadline)
+            step = story.send(None)
     except StopIteration as stop:
         return _Done(stop.value)
+    return step
+
+
+def _chosen(scorer: Scorers, attempt: int) -> Scorer | None:
+    """The scorer of an attempt; None if there is none."""
+    chain = scorer if isinstance(scorer, Sequence) else [scorer]
+    return chain[attempt] if attempt < len(chain) else None
 
 
 def _submit(scorer: Scorers, step: Score) -> Future[Answer]:
-    chain = scorer if isinstance(scorer, Sequence) else [scorer]
-    chosen = chain[step.attempt] if step.attempt < len(chain) else None
+    chosen = _chosen(scorer, step.attempt)
     if chosen is None:
         raise ScorerError("there is no scorer")
     return chosen.submit(step.query, step.passages, windows=step.windows, deadline=step.deadline)

@@ -14,7 +14,7 @@ from rebridge.errors import BadReply, ConnectorError, ScorerError
 from rebridge.models import Candidate, PagePlan, RankedHit, SearchRequest, Summary
 from rebridge.passages import Passage
 from rebridge.pipeline import Pipeline
-from rebridge.steps import Fetch, Score
+from rebridge.steps import Announce, Fetch, Score
 
 ReplyT = TypeVar("ReplyT")
 
@@ -38,7 +38,7 @@ class Outcome(Generic[ReplyT]):
     terms: tuple[fusion.Terms | None, ...] = ()
 
 
-Flow = Generator[Fetch | Score, Any, Outcome[ReplyT]]
+Flow = Generator[Fetch | Announce | Score, Any, Outcome[ReplyT]]
 
 
 class _Stopwatch:
@@ -79,7 +79,7 @@ def rerank_flow(request: Any, pipeline: Pipeline, clock: Callable[[], float] = t
         clock: seconds, as `time.monotonic`.
 
     Yields:
-        `Fetch` and `Score`; each expects its answer by `send`, or its failure by `throw`.
+        `Announce`, `Fetch` and `Score`; each expects its answer by `send`, or its failure by `throw`.
 
     Returns:
         The outcome, with a reply in the engine's own format.
@@ -91,11 +91,14 @@ def rerank_flow(request: Any, pipeline: Pipeline, clock: Callable[[], float] = t
         reply = yield Fetch(asked.native)
         return _finish(pipeline, reply, (), Summary("bypassed", reason, engine_ms=watch.ms()), watch)
     plan = plan_page(asked, pipeline)
+    deadline = None if pipeline.deadline_s is None else watch.started + pipeline.deadline_s
+    if plan.needs_head:
+        yield Announce(text, deadline)
     reply, found = yield from _fetch(asked, plan, pipeline)
     fetched = watch.ms()
     if isinstance(found, str):
         return _own(asked, reply, found, pipeline, watch)
-    judged, summary = yield from _judge(text, found, plan, pipeline, watch)
+    judged, summary = yield from _judge(text, found, plan, pipeline, deadline, watch)
     summary = replace(summary, engine_ms=fetched)
     page = judged[plan.offset - plan.fetch_offset :][: plan.size]
     best = judged[0].hit.score if judged and summary.status == "applied" else None
@@ -180,8 +183,13 @@ def _own(asked: SearchRequest, reply: Any, reason: str, pipeline: Pipeline, watc
     return _finish(pipeline, reply, shown, summary, watch)
 
 
-def _judge(
-    query: str, candidates: Sequence[Candidate], plan: PagePlan, pipeline: Pipeline, watch: _Stopwatch
+def _judge(  # noqa: PLR0913, PLR0917 - what is known of the search by then
+    query: str,
+    candidates: Sequence[Candidate],
+    plan: PagePlan,
+    pipeline: Pipeline,
+    deadline: float | None,
+    watch: _Stopwatch,
 ) -> Generator[Score, Any, tuple[list[_Judged], Summary]]:
     """Score the head and put all candidates in their final order, or keep the first stage's and say why."""
     summary = Summary("applied", rank_window=plan.rank_window)
@@ -191,7 +199,6 @@ def _judge(
         return tail, summary if plan.needs_head else replace(summary, reason="outside_window")
     passages = [pipeline.passage.build(candidate.source) for candidate in head]
     summary = replace(summary, model=pipeline.model)
-    deadline = None if pipeline.deadline_s is None else watch.started + pipeline.deadline_s
     began = watch.ms()
     try:
         scored = yield from ask_scorers(query, passages, pipeline, deadline, watch.clock)

@@ -112,6 +112,12 @@ class LazyScorer(Scorer):
         """See `Scorer.submit`; what fails to open fails here as a `ScorerError` of the future."""
         return self._ask(lambda scorer: scorer.submit(query, passages, windows=windows, deadline=deadline))
 
+    def announce(self, query: str, *, deadline: float | None = None) -> None:
+        """See `Scorer.announce`; the scorer begins to open."""
+        opening = self._opened()
+        if opening.done() and not opening.exception():
+            opening.result().announce(query, deadline=deadline)
+
     def submit_layers(self, query: str, passages: Sequence[str]) -> Future[Answer]:
         """See `Scorer.submit_layers`."""
         return self._ask(lambda scorer: scorer.submit_layers(query, passages))

@@ -53,6 +53,21 @@ class Fetch:
 
 
 @dataclass(frozen=True, slots=True)
+class Announce:
+    """Passages for this query are likely to come; the scorer may begin with the query. Nothing is answered.
+
+    Attributes:
+        query: the query text.
+        deadline: as of the `Score` that is to come.
+        scorers: the pipeline's, as drivers take them; None for those that the driver was given.
+    """
+
+    query: str
+    deadline: float | None = None
+    scorers: Any = None
+
+
+@dataclass(frozen=True, slots=True)
 class Score:
     """Score these passages against the query.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, TypeVar
 
-from rebridge.steps import Fetch, Scores
+from rebridge.steps import Announce, Fetch, Scores
 
 ResultT = TypeVar("ResultT")
 Story = Generator[Any, Any, ResultT]
@@ -40,26 +40,33 @@ def relay(
             go_on = story.send
 
 
-def together(stories: Sequence[Story[ResultT]]) -> Generator[Fetch | Scores, Any, list[ResultT | Exception]]:
+def together(
+    stories: Sequence[Story[ResultT]],
+) -> Generator[Fetch | Announce | Scores, Any, list[ResultT | Exception]]:
     """Run several searches in lockstep: what all need from the engine, or from scorers, is asked for at once.
 
     Args:
-        stories: searches that yield `Fetch` and `Scores`.
+        stories: searches that yield `Fetch`, `Announce` and `Scores`.
 
     Yields:
-        `Fetch` of a list of native requests, to be answered by a list of native replies, an exception in place of each
-        that failed; and `Scores`. An exception thrown in ends all searches.
+        Each `Announce`; `Fetch` of a list of native requests, to be answered by a list of native replies, an exception
+        in place of each that failed; and `Scores`. An exception thrown in ends all searches.
 
     Returns:
         For each search what it came to, or the exception that ended it.
     """
     results: dict[int, ResultT | Exception] = {}
     waiting: dict[int, Fetch | Scores] = {}
+    announced: list[Announce] = []
 
     def advance(index: int, go_on: Callable[[Any], Any], value: Any) -> None:
         waiting.pop(index, None)
         try:
-            waiting[index] = go_on(value)
+            step = go_on(value)
+            while isinstance(step, Announce):
+                announced.append(step)
+                step = stories[index].send(None)
+            waiting[index] = step
         except StopIteration as stop:
             results[index] = stop.value
         except Exception as error:  # noqa: BLE001 - it ends this search, and the caller is told
@@ -68,6 +75,8 @@ def together(stories: Sequence[Story[ResultT]]) -> Generator[Fetch | Scores, Any
     for index, story in enumerate(stories):
         advance(index, story.send, None)
     while waiting:
+        yield from announced
+        announced.clear()
         fetches = {index: step for index, step in waiting.items() if isinstance(step, Fetch)}
         if fetches:
             # Searches that must ask the engine twice catch up first, so that all are scored at once.

@@ -6,7 +6,7 @@ import threading
 
 import numpy as np
 
-from rebridge.scorers.cache import EmbeddingCache, passage_key
+from rebridge.scorers.cache import EmbeddingCache, text_key
 
 ENTRY = 400 + 256  # 100 numbers and the overhead
 
@@ -79,4 +79,4 @@ def test_many_threads() -> None:
 
 def test_keys_tell_texts_apart() -> None:
     """Different texts have different keys, lone surrogates included."""
-    assert len({passage_key(text) for text in ("", "a", "a ", "\ud800", "\ufffd")}) == 5
+    assert len({text_key(text) for text in ("", "a", "a ", "\ud800", "\ufffd")}) == 5

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rebridge.errors import ConfigError
-from rebridge.scorers.cache import passage_key
+from rebridge.scorers.cache import text_key
 from rebridge.scorers.late_interaction.family import max_sim
 from rebridge.steps import Windows
 
@@ -111,7 +111,7 @@ def test_kept_matrices_are_counted_in_bytes(open_tiny: Callable[..., Any]) -> No
     scorer = open_tiny(model_folder("edge-colbert"))
     scorer.score(QUERY, PASSAGES)
     store = scorer.family.store
-    kept = [store.get(passage_key(text)) for text in PASSAGES]
+    kept = [store.get(text_key(text)) for text in PASSAGES]
     assert {(matrix.dtype, matrix.shape[1]) for matrix in kept} == {(np.dtype("float32"), 16)}
     assert store.used_bytes == sum(4 * matrix.size + 256 for matrix in kept)
 

@@ -104,6 +104,17 @@ class Scorer(ABC):
             ScorerError: if ``passages`` is one text.
         """
 
+    def announce(self, query: str, *, deadline: float | None = None) -> None:  # noqa: B027 - most have nothing to do
+        """Say that passages for this query are likely to follow, while they are fetched; returns at once.
+
+        A model that reads the query apart from the passages can do so meanwhile. Nothing else comes of it, and a
+        failure shows when passages are submitted.
+
+        Args:
+            query: the query text.
+            deadline: as for `submit`.
+        """
+
     def submit_layers(self, query: str, passages: Sequence[str]) -> Future[list[tuple[float, ...]]]:
         """Queue passages; the future gives the raw scores of each passage after each layer, ascending.
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from rebridge.errors import UnsupportedModel
-from rebridge.scorers.cache import EmbeddingCache
+from rebridge.scorers.cache import QUERY_BYTES, EmbeddingCache
 from rebridge.scorers.dense import load_dense
 from rebridge.scorers.family import Family
 from rebridge.scorers.settings import Settings
@@ -66,6 +66,7 @@ class BiEncoder(Family["NDArray[np.float32]"]):
         cache_size: int,
     ) -> None:
         self.store = EmbeddingCache(cache_size)
+        self.queries = EmbeddingCache(QUERY_BYTES)
         self._model = model
         self._embed = embed
         self._query_prompt = query_prompt

@@ -15,13 +15,17 @@ if TYPE_CHECKING:
 
 Output = TypeVar("Output")
 
+#: Bytes of query embeddings that a model keeps: a query is read before its passages come, and searched again for its
+#: next page or with another filter.
+QUERY_BYTES = 4 * 1024 * 1024
+
 # What an entry costs besides its numbers: key, array header, slot in the dictionary.
 _OVERHEAD = 256
 
 
-def passage_key(passage: str) -> bytes:
+def text_key(text: str) -> bytes:
     """16 bytes that stand for a text."""
-    return hashlib.blake2b(passage.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 class EmbeddingStore(ABC, Generic[Output]):

@@ -26,11 +26,13 @@ class Family(ABC, Generic[Output]):
         activation: what turns a raw score into the model's official score.
         layers: how many scores a passage has: more than one for a model that is read after several of its layers.
         store: keeps outputs that depend on the passage alone; None where they depend on the query as well.
+        queries: keeps outputs for queries; None where query and passage are read together.
     """
 
     activation: Activation = "identity"
     layers: int = 1
     store: EmbeddingStore[Output] | None = None
+    queries: EmbeddingStore[Output] | None = None
 
     def memory_bytes(self) -> int:
         """Bytes of the model's weights."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rebridge.errors import ScorerError
-from rebridge.scorers.cache import passage_key
+from rebridge.scorers.cache import text_key
 from rebridge.scorers.embeddings.store import DiskStore
 from rebridge.scorers.jobs import Input, Job
 
@@ -42,7 +42,7 @@ class Filling(Job[Any]):
         """There is none."""
 
     def _encode(self, first: int, texts: list[str]) -> list[Input]:
-        keys = [passage_key(text) for text in texts]
+        keys = [text_key(text) for text in texts]
         missing = self._store.missing(keys)
         wanted: list[tuple[int, str, bytes]] = []
         for row, (text, key) in enumerate(zip(texts, keys, strict=True), start=first):

@@ -13,7 +13,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Generic
 
 from rebridge.errors import DeadlineExceeded, NoScores, ScorerError
-from rebridge.scorers.cache import passage_key
+from rebridge.scorers.cache import text_key
 from rebridge.scorers.family import Family, Output
 
 if TYPE_CHECKING:
@@ -58,6 +58,10 @@ class Batch(Generic[Output]):
         if not self.inputs:
             return True  # a single input that is too long still has to be scored
         return max(self.width, length) * (len(self.inputs) + 1) <= self.budget and 2 * length >= self.width
+
+    def reads(self, query: Input) -> bool:
+        """Whether another job has the same query read in this batch."""
+        return query.key is not None and any(item.row == _QUERY and item.key == query.key for item in self.inputs)
 
     def add(self, job: Job[Output], item: Input) -> None:
         """Append an input."""
@@ -131,7 +135,8 @@ class Job(Generic[Output]):
         """Tokenise until there is something to run, or everything is scored."""
         if not self._counts:
             self._read_query()
-        # Another job may have had the same passages run since these were read.
+        # Another job may have had the same query or passages run since these were read.
+        self._find_query()
         self._inputs = [item for item in self._inputs if not self._answered(item)]
         while not self._inputs and self._next < len(self._passages):
             self._read_chunk()
@@ -140,7 +145,7 @@ class Job(Generic[Output]):
 
     def take(self, batch: Batch[Output]) -> None:
         """Move the longest inputs that fit into the batch; the query goes first."""
-        if self._query_input is not None:
+        if self._query_input is not None and not batch.reads(self._query_input):
             if not batch.fits(self._query_input.length):
                 return
             batch.add(self, self._query_input)
@@ -159,11 +164,9 @@ class Job(Generic[Output]):
             self.settle(output)
             return
         if item.row == _QUERY:
-            self._query_output = output
-            self._needs_query = False
-            held, self._held = self._held, []
-            for row, waiting in held:
-                self._score(row, waiting)
+            if self.family.queries is not None and item.key is not None:
+                self.family.queries.put(item.key, output)
+            self._know_query(output)
         else:
             count, outputs = self._parts.get(item.row, (1, []))
             outputs.append(output)
@@ -207,7 +210,22 @@ class Job(Generic[Output]):
         tokens = self.family.encode_query(self._query)
         if tokens is not None:
             self._needs_query = True
-            self._query_input = Input(tokens, _QUERY)
+            key = None if self.family.queries is None else text_key(self._query)
+            self._query_input = Input(tokens, _QUERY, key)
+
+    def _find_query(self) -> None:
+        item, queries = self._query_input, self.family.queries
+        output = queries.get(item.key) if item is not None and item.key is not None and queries is not None else None
+        if output is not None:
+            self._query_input = None
+            self._know_query(output)
+
+    def _know_query(self, output: Output) -> None:
+        self._query_output = output
+        self._needs_query = False
+        held, self._held = self._held, []
+        for row, waiting in held:
+            self._score(row, waiting)
 
     def _read_chunk(self) -> None:
         texts: list[str] = []
@@ -232,7 +250,7 @@ class Job(Generic[Output]):
             encoded = self.family.encode(self._query, texts)
             return [part for row, tokens in zip(rows, encoded, strict=True) for part in self._split(tokens, row)]
         missing: list[tuple[int, str, bytes]] = []
-        keys = [passage_key(text) for text in texts]
+        keys = [text_key(text) for text in texts]
         found = store.find(keys)
         for row, text, key in zip(rows, texts, keys, strict=True):
             output = found.get(key)

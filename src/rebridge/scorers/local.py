@@ -56,6 +56,11 @@ class LocalScorer(Scorer, Generic[Output]):
         job = Job(self.family, query, checked_passages(passages), windows, deadline)
         return self._queue(job, len(passages))
 
+    def announce(self, query: str, *, deadline: float | None = None) -> None:
+        """Have the query read now, if the model reads it apart from passages."""
+        if self.family.queries is not None:
+            self._worker.submit(Job(self.family, query, (), None, deadline))
+
     def submit_layers(self, query: str, passages: Sequence[str]) -> Future[list[tuple[float, ...]]]:
         """Queue passages for the scores of every layer."""
         job = Job(self.family, query, checked_passages(passages), windows=None, deadline=None, every_layer=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rebridge.scorers.cache import passage_key
+from rebridge.scorers.cache import text_key
 from rebridge.scorers.embeddings import file as file_module
 from rebridge.scorers.embeddings import store as store_module
 from rebridge.scorers.embeddings import writer as writer_module
@@ -28,12 +28,12 @@ WRITES = """
 import sys
 from pathlib import Path
 import numpy as np
-from rebridge.scorers.cache import EmbeddingCache, passage_key
+from rebridge.scorers.cache import EmbeddingCache, text_key
 from rebridge.scorers.embeddings.store import DiskStore
 folder, name, count = sys.argv[1:]
 store = DiskStore(EmbeddingCache(0), Path(folder) / "e.sqlite", max_bytes=2**30, precision="float32", fingerprint=b"m")
 for number in range(int(count)):
-    store.put(passage_key(f"{name} {number}"), np.full((40, 96), number, dtype=np.float32))
+    store.put(text_key(f"{name} {number}"), np.full((40, 96), number, dtype=np.float32))
     if number % 50 == 0:
         store.flush()
         print(number, flush=True)
@@ -52,7 +52,7 @@ def test_many_processes(make: Callable[..., DiskStore], tmp_path: Path) -> None:
     processes = [writing(tmp_path / "store", name, 120) for name in "abc"]
     assert [process.communicate(timeout=100) and process.returncode for process in processes] == [0, 0, 0]
     store = make(max_bytes=2**30, precision="float32", fingerprint=b"m")
-    keys = [passage_key(f"{name} {number}") for name in "abc" for number in range(120)]
+    keys = [text_key(f"{name} {number}") for name in "abc" for number in range(120)]
     found = store.find(keys)
     assert len(found) == len(keys)
     assert np.array_equal(found[keys[7]], matrix(7, tokens=40))
@@ -68,7 +68,7 @@ def test_killed_while_writing(make: Callable[..., DiskStore], tmp_path: Path) ->
     process.send_signal(signal.SIGKILL)
     process.communicate()
     store = make(max_bytes=2**30, precision="float32", fingerprint=b"m")
-    assert len(store.find([passage_key(f"a {number}") for number in range(201)])) == 201
+    assert len(store.find([text_key(f"a {number}") for number in range(201)])) == 201
     store.put(b"more", matrix(1))
     store.flush()
     assert store.missing([b"more"]) == set()

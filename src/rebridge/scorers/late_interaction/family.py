@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from rebridge.errors import UnsupportedModel
-from rebridge.scorers.cache import EmbeddingCache
+from rebridge.scorers.cache import QUERY_BYTES, EmbeddingCache
 from rebridge.scorers.dense import PROJECTION, load_dense, load_projection
 from rebridge.scorers.family import Family
 from rebridge.scorers.late_interaction.rules import sides
@@ -57,6 +57,7 @@ class LateInteraction(Family["NDArray[np.float32]"]):
         cache_size: int,
     ) -> None:
         self.store = EmbeddingCache(cache_size)
+        self.queries = EmbeddingCache(QUERY_BYTES)
         self._model = model
         self._project = project
         self._queries = queries

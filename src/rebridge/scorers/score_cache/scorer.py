@@ -87,6 +87,10 @@ class CachedScorer(Scorer):
             keys, passages, lambda texts: self._scorer.submit(query, texts, windows=windows, deadline=deadline)
         )
 
+    def announce(self, query: str, *, deadline: float | None = None) -> None:
+        """See `Scorer.announce`."""
+        self._scorer.announce(query, deadline=deadline)
+
     def submit_layers(self, query: str, passages: Sequence[str]) -> Future[Answer]:
         """See `Scorer.submit_layers`."""
         keys = score_keys(self._fingerprint, query, checked_passages(passages), None, layers=True)
