@@ -9,6 +9,7 @@ import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -29,12 +30,19 @@ ENGINES = Path(__file__).parent / "integration"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let workers share the processors, and with them the commands that tests start."""
+    """Let workers share the processors and a folder of caches, and with them the commands that tests start.
+
+    It is none of the user's: what is measured beside other tests is no measure for searches.
+    """
     if hasattr(config, "workerinput"):
         import torch
 
         torch.set_num_threads(1)
         os.environ["OMP_NUM_THREADS"] = "1"
+        return
+    caches = TemporaryDirectory(prefix="rebridge-tests-")
+    config.add_cleanup(caches.cleanup)
+    os.environ["XDG_CACHE_HOME"] = caches.name
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -50,7 +50,8 @@ def test_long_inputs_of_near_attention(build: Callable[..., Any], lengths: tuple
     load = build("modernbert", **NEAR)
     plain, found = load().base_model, packed(load()).base_model
     for hidden in (0, 5, 300):
-        ids = torch.randint(5, 200, (len(lengths), max(lengths)), generator=torch.Generator().manual_seed(hidden))
+        shape, chance = (len(lengths), max(lengths)), torch.Generator().manual_seed(hidden)
+        ids = torch.randint(5, plain.config.vocab_size, shape, generator=chance)
         attended = [max(1, length - hidden) for length in lengths]
         mask = (torch.arange(max(lengths)) < torch.tensor(attended)[:, None]).long()
         with torch.inference_mode():
