@@ -190,3 +190,26 @@ def test_the_size_of_a_real_model_is_that_of_its_weights(tmp_path: Path) -> None
     counted = TorchModel(model, None, torch.device("cpu")).memory_bytes()  # type: ignore[arg-type]
     parameters = sum(weight.numel() * 4 for weight in model.parameters())
     assert parameters <= counted < parameters * 1.1
+
+
+def test_an_announcement_loads_nothing() -> None:
+    """A model that is loaded hears of a query; one that is not stays so, and nobody uses it."""
+    heard: list[str] = []
+
+    class Reads(Weighty):
+        reads_queries = True
+
+        def announce(self, query: str, *, deadline: float | None = None) -> None:
+            heard.append(query)
+
+    shelf = Shelf(Reads)
+    pool = ModelPool(table("a"), opener=shelf)
+    scorer = pool.scorer("a")
+    scorer.announce("early")
+    assert not scorer.reads_queries
+    assert shelf.names == []
+    scorer.submit("q", ["p"]).result(10)
+    assert scorer.reads_queries
+    scorer.announce("in time", deadline=1.0)
+    assert heard == ["in time"]
+    assert pool.states()[0].in_use == 0

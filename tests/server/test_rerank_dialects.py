@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any
@@ -133,7 +134,8 @@ def test_raw_scores_of_windows_are_our_own_dialect() -> None:
     scorer = FakeScorer(lambda _, text: float(len(text.split())) if text else float("nan"), activation="sigmoid")
     windows = {"size": 8, "stride": 8, "limit": 4}
     told = post(client(scorer), "/rebridge/v1/scores", passages=["w " * 20, ""], windows=windows, deadline_ms=5000)
-    assert told == {"model": "fake", "activation": "sigmoid", "scores": [[8.0, 8.0, 4.0], [None]]}
+    scores = [[8.0, 8.0, 4.0], [None]]
+    assert told == {"model": "fake", "activation": "sigmoid", "scores": scores, "reads_queries": False}
 
 
 def test_scores_of_layers_are_our_own_dialect() -> None:
@@ -147,6 +149,27 @@ def test_scores_of_layers_are_our_own_dialect() -> None:
 
     told = post(client(Layered()), "/rebridge/v1/scores", passages=["p"], layers=True)
     assert told["scores"] == [[1.0, None, 3.0]]
+
+
+def test_a_query_without_passages_is_announced() -> None:
+    """In our own dialect, which says of a model that it helps; the deadline is told."""
+    heard: list[tuple[str, float]] = []
+
+    class Reads(FakeScorer):
+        reads_queries = True
+
+        def announce(self, query: str, *, deadline: float | None = None) -> None:
+            assert deadline is not None
+            heard.append((query, deadline - time.monotonic()))
+
+    api = client(Reads())
+    assert post(api, "/rebridge/v1/scores", passages=["p"])["reads_queries"]
+    assert post(api, "/v2/rerank", documents=[])["results"] == []
+    assert not heard
+    assert post(api, "/rebridge/v1/scores", passages=[], deadline_ms=5000)["scores"] == []
+    [(query, left)] = heard
+    assert query == "q"
+    assert 0 < left <= 5
 
 
 def test_documents_can_be_cut(api: TestClient) -> None:

@@ -71,11 +71,13 @@ class Scorer(ABC):
         name: the model's name, as shown to users.
         activation: what turns a raw score into the model's official score.
         layers: how many scores a passage has: more than one for a model that is read after several of its layers.
+        reads_queries: whether it reads queries apart from passages, so that `announce` spares time.
     """
 
     name: str
     activation: Activation = "identity"
     layers: int = 1
+    reads_queries: bool = False
 
     @abstractmethod
     def submit(
@@ -107,8 +109,8 @@ class Scorer(ABC):
     def announce(self, query: str, *, deadline: float | None = None) -> None:  # noqa: B027 - most have nothing to do
         """Say that passages for this query are likely to follow, while they are fetched; returns at once.
 
-        A model that reads the query apart from the passages can do so meanwhile. Nothing else comes of it, and a
-        failure shows when passages are submitted.
+        If it ``reads_queries`` it does so meanwhile. Nothing else comes of it, and a failure shows when passages are
+        submitted.
 
         Args:
             query: the query text.

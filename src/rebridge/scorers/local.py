@@ -37,6 +37,7 @@ class LocalScorer(Scorer, Generic[Output]):
         self.name = name
         self.activation = family.activation
         self.layers = family.layers
+        self.reads_queries = family.queries is not None
         self.family = family
         self._worker: Worker[Output] = Worker(token_budget, turns)
         # What is still queued when nobody holds the scorer any more is computed, since somebody may hold its future.
@@ -58,7 +59,7 @@ class LocalScorer(Scorer, Generic[Output]):
 
     def announce(self, query: str, *, deadline: float | None = None) -> None:
         """Have the query read now, if the model reads it apart from passages."""
-        if self.family.queries is not None:
+        if self.reads_queries:
             self._worker.submit(Job(self.family, query, (), None, deadline))
 
     def submit_layers(self, query: str, passages: Sequence[str]) -> Future[list[tuple[float, ...]]]:

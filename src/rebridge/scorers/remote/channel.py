@@ -6,12 +6,14 @@ import asyncio
 import json
 import ssl
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import aiohttp
 from pybreaker import CircuitBreaker, CircuitBreakerError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
 
+from rebridge.errors import ScorerError
 from rebridge.remote import Place
 from rebridge.scorers.remote.dialects import Ask, Dialect, OddAnswer, Reading
 from rebridge.scorers.remote.failures import Health, RemoteError, no_answer, refused
@@ -110,6 +112,11 @@ class Channel:
 
         retrying = AsyncRetrying(stop=enough, wait=_pause, retry=retry_if_exception(passing), reraise=True)
         return await retrying(self._attempt, dialect, ask, deadline)
+
+    async def tell(self, dialect: Dialect, ask: Ask, deadline: float | None) -> None:
+        """Send a request once, whatever becomes of it; arguments as of `post`."""
+        with suppress(ScorerError):
+            await self._attempt(dialect, ask, deadline)
 
     async def close(self) -> None:
         """End all connections."""

@@ -29,7 +29,7 @@ class Ask:
 
     Attributes:
         query: the query text.
-        texts: the passages, at least one.
+        texts: the passages; none only for a rebridge, to say that some are likely to follow.
         model: the model's name at the peer; None for the peer's default.
         windows: how to cut passages; None to let the model truncate them.
         left_s: seconds until nobody waits for the answer any more; None for no limit.
@@ -51,10 +51,12 @@ class Reading:
     Attributes:
         rows: per passage, in the order of the request, the scores of its windows; NaN where there is none.
         activation: what turns them into official scores; None if the answer does not say.
+        reads_queries: see `rebridge.scorers.base.Scorer`; false if the answer does not say.
     """
 
     rows: list[Row]
     activation: Activation | None = None
+    reads_queries: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,8 @@ def _rebridge_read(answer: Any, ask: Ask) -> Reading:
     activation = answer.get("activation")
     if activation not in {"identity", "sigmoid"}:
         raise OddAnswer("an activation that is neither identity nor sigmoid")
-    return Reading([tuple(_score(score) for score in row) for row in rows], cast("Activation", activation))
+    scores = [tuple(_score(score) for score in row) for row in rows]
+    return Reading(scores, cast("Activation", activation), answer.get("reads_queries") is True)
 
 
 def _cohere_body(ask: Ask) -> dict[str, Any]:

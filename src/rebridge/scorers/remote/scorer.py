@@ -9,6 +9,7 @@ import ssl
 import time
 import weakref
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -64,6 +65,7 @@ class RemoteScorer(Scorer):
     Attributes:
         activation: that of the dialect; a rebridge says which its model has with its first answer.
         layers: 1, until a rebridge has answered with the scores of more.
+        reads_queries: false, until a rebridge has answered that its model does.
 
     Raises:
         ConfigError: if the address or the dialect is none, or the certificates cannot be read.
@@ -102,6 +104,13 @@ class RemoteScorer(Scorer):
         if windows is not None and not self._dialect.cuts:
             raise ScorerError(f"{self.name} cuts no passages into windows: only a rebridge can be told to")
         return self._sent(Ask(query, checked_passages(passages), self._model, windows), deadline)
+
+    def announce(self, query: str, *, deadline: float | None = None) -> None:
+        """Send the query alone, if that spares time; see `Scorer.announce`."""
+        if self.reads_queries:
+            ask = Ask(query, (), self._model)
+            with suppress(ScorerError):  # closed: `submit` says so
+                self._session.run(lambda channel: channel.tell(self._dialect, ask, deadline))
 
     def submit_layers(self, query: str, passages: Sequence[str]) -> Future[list[Row]]:
         """Send passages for the scores of every layer, which only a rebridge tells; others tell those of the last."""
@@ -165,7 +174,7 @@ class RemoteScorer(Scorer):
                 _log.warning("a passage of %d characters was not scored: %s", len(texts[0]), error)
                 return [(math.nan,)]
         else:
-            self.activation = reading.activation or self.activation
+            self.activation, self.reads_queries = reading.activation or self.activation, reading.reads_queries
             if work.ask.layers:
                 self.layers = len(reading.rows[0])
             return reading.rows

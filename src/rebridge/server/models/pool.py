@@ -170,6 +170,12 @@ class PooledScorer(Scorer):
         """See `Scorer.submit`."""
         return self._use(lambda scorer: scorer.submit(query, passages, windows=windows, deadline=deadline))
 
+    def announce(self, query: str, *, deadline: float | None = None) -> None:
+        """See `Scorer.announce`; a model that is not loaded stays so."""
+        with self._lock:
+            if self.loaded:
+                self._lazy.announce(query, deadline=deadline)
+
     def submit_layers(self, query: str, passages: Sequence[str]) -> Future[Answer]:
         """See `Scorer.submit_layers`."""
         return self._use(lambda scorer: scorer.submit_layers(query, passages))
@@ -239,7 +245,7 @@ class PooledScorer(Scorer):
     def _open(self) -> Scorer:
         self._pool.make_room(coming=self)
         scorer = self._pool.open(self.model.section)
-        self.activation, self.layers = scorer.activation, scorer.layers
+        self.activation, self.layers, self.reads_queries = scorer.activation, scorer.layers, scorer.reads_queries
         self.memory = scorer.memory_bytes()
         self._known = self.loaded = True
         self._opened = scorer

@@ -85,11 +85,13 @@ class Scored:
         model: the model's name.
         activation: what makes official scores of raw ones.
         rows: per passage its raw scores; NaN where there is none.
+        reads_queries: see `Scorer`.
     """
 
     model: str
     activation: Activation
     rows: Rows
+    reads_queries: bool = False
 
     def raw(self) -> list[float]:
         """The raw score of each passage; NaN where there is none."""
@@ -143,8 +145,7 @@ class Desk:
             ClientGone: if it has left.
         """
         self._check(asks, windows)
-        wait_s = self.limits.deadline_s if who.deadline_ms is None else min(who.deadline_ms, _LONGEST_MS) / 1000
-        deadline = who.since + wait_s
+        deadline = self._deadline(who)
 
         def submit(scorer: Scorer, ask: Ask) -> Future[Rows]:
             if layers:
@@ -164,7 +165,17 @@ class Desk:
             for ask, rows in zip(asked, answers, strict=True):
                 if len(rows) != len(ask.passages) or not all(rows):
                     raise ScorerError(f"{scorer.name} gave {len(rows)} scores for {len(ask.passages)} passages")
-            return Scored(scorer.name, scorer.activation, [row for rows in answers for row in rows])
+            rows = [row for rows in answers for row in rows]
+            return Scored(scorer.name, scorer.activation, rows, scorer.reads_queries)
+
+    def announce(self, who: Caller, model: str | None, query: str) -> None:
+        """Say that passages for a query are likely to follow; see `Scorer.announce`. Arguments as of `score`."""
+        with _translated():
+            self.service.scorer(model).announce(query, deadline=self._deadline(who))
+
+    def _deadline(self, who: Caller) -> float:
+        wait_s = self.limits.deadline_s if who.deadline_ms is None else min(who.deadline_ms, _LONGEST_MS) / 1000
+        return who.since + wait_s
 
     def _check(self, asks: Sequence[Ask], windows: Windows | None) -> None:
         count, most = sum(len(ask.passages) for ask in asks), self.limits.documents

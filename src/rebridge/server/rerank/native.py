@@ -22,7 +22,9 @@ class ScoresRequest(BaseModel):
 
     model: Annotated[str | None, Field(description="A model's name or alias; null for the default model.")] = None
     query: str
-    passages: list[str]
+    passages: Annotated[
+        list[str], Field(description="None say that passages for the query are likely to follow: see reads_queries.")
+    ]
     windows: Annotated[
         Windows | None, Field(description="Cut passages into windows of tokens; null: the model truncates them.")
     ] = None
@@ -40,6 +42,9 @@ class ScoresResponse(BaseModel):
     scores: Annotated[
         list[list[float | None]], Field(description="Raw scores of each passage's windows; null: not finite.")
     ]
+    reads_queries: Annotated[
+        bool, Field(description="Whether the model reads a query apart, and so can begin before there are passages.")
+    ]
 
 
 def native_router(desk: Desk) -> APIRouter:
@@ -54,7 +59,12 @@ def native_router(desk: Desk) -> APIRouter:
         hurried = replace(who, deadline_ms=min(deadlines, default=None))
         asks = [Ask(body.query, body.passages)]
         scored = await desk.score(hurried, body.model, asks, windows=body.windows, layers=body.layers)
+        if not body.passages:
+            desk.announce(hurried, body.model, body.query)
         rows = [[score if math.isfinite(score) else None for score in row] for row in scored.rows]
-        return reply(ScoresResponse(model=scored.model, activation=scored.activation, scores=rows), sparse=False)
+        told = ScoresResponse(
+            model=scored.model, activation=scored.activation, scores=rows, reads_queries=scored.reads_queries
+        )
+        return reply(told, sparse=False)
 
     return router
