@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from rebridge.scorers.family import Family
 from rebridge.scorers.measurements import keep
+from rebridge.scorers.streams import Streams
 from rebridge.scorers.token_budget import CPU_BUDGET, budget_key, kept_budget, tuned_budget
 from rebridge.scorers.tokens import Tokens
 
@@ -63,6 +64,14 @@ class Model(Family[Any]):
 
     def tuned(self, key: str) -> int:
         return tuned_budget(self, key, clock=lambda: self.now)
+
+
+def test_each_stream_has_room_for_a_long_input() -> None:
+    """Of a model with streams no budget is tried, or taken unmeasured, that would leave one without work."""
+    model, heavy = Model(lambda tokens: tokens / 10_000, length=512), Model(lambda tokens: tokens / 10_000, heavy=True)
+    model.streams = heavy.streams = Streams(4)
+    assert model.tuned("streams") == 2048
+    assert heavy.tuned("streams of a large one") == 2048
 
 
 @pytest.mark.parametrize(

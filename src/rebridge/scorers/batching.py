@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from rebridge.errors import ScorerError
 from rebridge.scorers.base import Counts
+from rebridge.scorers.batch import Batch, Input
 from rebridge.scorers.budget import Budget
 from rebridge.scorers.family import Family, Output
-from rebridge.scorers.jobs import Batch, Input, Job
+from rebridge.scorers.jobs import Job
 from rebridge.scorers.turns import Turns
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ class Worker(Generic[Output]):
     def _forward(self, family: Family[Output], inputs: list[Input]) -> list[Output | ScorerError]:
         """One output per input; an error for an input that does not fit into memory even alone."""
         try:
-            outputs = family.forward([item.tokens for item in inputs])
+            outputs = family.run([item.tokens for item in inputs])
         except MemoryError:
             pass  # leave the handler first: the error's traceback holds the memory of the failed batch
         else:

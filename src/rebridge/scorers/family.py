@@ -5,12 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from rebridge.scorers.streams import cpu_streams
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rebridge.scorers.base import Activation
     from rebridge.scorers.cache import EmbeddingStore
     from rebridge.scorers.encoders.linear import Kind
+    from rebridge.scorers.streams import Streams
     from rebridge.scorers.tokens import Tokens
     from rebridge.scorers.torch_model import TorchModel
     from rebridge.steps import Windows
@@ -27,12 +30,14 @@ class Family(ABC, Generic[Output]):
         layers: how many scores a passage has: more than one for a model that is read after several of its layers.
         store: keeps outputs that depend on the passage alone; None where they depend on the query as well.
         queries: keeps outputs for queries; None where query and passage are read together.
+        streams: what parts of a batch are computed in at once; None where `forward` must not be called like that.
     """
 
     activation: Activation = "identity"
     layers: int = 1
     store: EmbeddingStore[Output] | None = None
     queries: EmbeddingStore[Output] | None = None
+    streams: Streams | None = None
 
     def memory_bytes(self) -> int:
         """Bytes of the model's weights."""
@@ -44,7 +49,15 @@ class Family(ABC, Generic[Output]):
         Args:
             kind: what multiplies; see `rebridge.scorers.encoders.packed`.
         """
-        return all(part.pack(kind) for part in self._models())
+        parts = self._models()
+        known = all(part.pack(kind) for part in parts)
+        if known and all(part.splits for part in parts):
+            self.streams = cpu_streams()
+        return known
+
+    def run(self, batch: Sequence[Tokens]) -> list[Output]:
+        """As `forward`, on all processors."""
+        return self.forward(batch) if self.streams is None else self.streams.run(self.forward, batch)
 
     def _models(self) -> list[TorchModel]:
         from rebridge.scorers.torch_model import TorchModel as Part

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rebridge.errors import ScorerError
+from rebridge.scorers.batch import Input
 from rebridge.scorers.cache import text_key
 from rebridge.scorers.embeddings.store import DiskStore
-from rebridge.scorers.jobs import Input, Job
+from rebridge.scorers.jobs import Job
 
 if TYPE_CHECKING:
     from rebridge.scorers.family import Family

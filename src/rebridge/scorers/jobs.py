@@ -8,11 +8,11 @@ import threading
 import time
 from bisect import bisect_right
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Generic
 
 from rebridge.errors import DeadlineExceeded, NoScores, ScorerError
+from rebridge.scorers.batch import QUERY, Batch, Input
 from rebridge.scorers.cache import text_key
 from rebridge.scorers.family import Family, Output
 
@@ -25,57 +25,6 @@ logger = logging.getLogger(__name__)
 # A job is tokenised in chunks, so that neither memory nor the wait of other jobs grows with its size.
 _CHUNK_PASSAGES = 512
 _CHUNK_CHARACTERS = 1_000_000
-
-# The row of the query, which is no passage.
-_QUERY = -1
-
-
-@dataclass(frozen=True, slots=True)
-class Input:
-    """Something to run through the model: its tokens, the row of the job that it belongs to, its key in the store."""
-
-    tokens: Tokens
-    row: int
-    key: bytes | None = None
-
-    @property
-    def length(self) -> int:
-        """Tokens, at least 1 because the model reads no empty rows."""
-        return max(1, len(self.tokens))
-
-
-@dataclass(slots=True)
-class Batch(Generic[Output]):
-    """Inputs that go through the model together; their number times the longest of them stays within the budget."""
-
-    budget: int
-    jobs: list[Job[Output]] = field(default_factory=list)
-    inputs: list[Input] = field(default_factory=list)
-    width: int = 0
-
-    def fits(self, length: int) -> bool:
-        """Whether one more input keeps the budget and does not waste more than half of its row on padding."""
-        if not self.inputs:
-            return True  # a single input that is too long still has to be scored
-        return max(self.width, length) * (len(self.inputs) + 1) <= self.budget and 2 * length >= self.width
-
-    def reads(self, query: Input) -> bool:
-        """Whether another job has the same query read in this batch."""
-        return query.key is not None and any(item.row == _QUERY and item.key == query.key for item in self.inputs)
-
-    def add(self, job: Job[Output], item: Input) -> None:
-        """Append an input."""
-        self.jobs.append(job)
-        self.inputs.append(item)
-        self.width = max(self.width, item.length)
-
-    def awaited(self) -> Batch[Output]:
-        """The batch without the inputs of jobs that are over."""
-        batch: Batch[Output] = Batch(self.budget)
-        for job, item in zip(self.jobs, self.inputs, strict=True):
-            if not job.over():
-                batch.add(job, item)
-        return batch
 
 
 class Job(Generic[Output]):
@@ -157,13 +106,18 @@ class Job(Generic[Output]):
         while stop and batch.fits(self._inputs[stop - 1].length):
             stop -= 1
             batch.add(self, self._inputs.pop(stop))
+        parts = 1 if self.family.streams is None else self.family.streams.count
+        # Neighbours are about equally long: parts with as many of them each are done at the same time.
+        while stop and len(batch.inputs) > parts and len(batch.inputs) % parts and batch.ends_with(self):
+            self._inputs.insert(stop, batch.drop())
+            stop += 1
 
     def accept(self, item: Input, output: Output | ScorerError) -> None:
         """Note what the model gave for an input; settles the job after the last one, or with its error."""
         if isinstance(output, ScorerError):
             self.settle(output)
             return
-        if item.row == _QUERY:
+        if item.row == QUERY:
             if self.family.queries is not None and item.key is not None:
                 self.family.queries.put(item.key, output)
             self._know_query(output)
@@ -211,7 +165,7 @@ class Job(Generic[Output]):
         if tokens is not None:
             self._needs_query = True
             key = None if self.family.queries is None else text_key(self._query)
-            self._query_input = Input(tokens, _QUERY, key)
+            self._query_input = Input(tokens, QUERY, key)
 
     def _find_query(self) -> None:
         item, queries = self._query_input, self.family.queries

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 CPU_BUDGET = 1024
 #: What is tried, in this order, and how often: what there is no time for is left out.
 _SIZES, _ROUNDS = (CPU_BUDGET, 512, 256, 2048), 3
+#: The same for each stream of a model that has some: no less, since each of them needs a long input of its own.
+_STREAM_SIZES = (512, 1024)
 #: How long measuring may take, seconds.
 _LIMIT_S = 1.0
 #: Where a batch takes less, nobody would notice a better one, seconds.
@@ -42,13 +44,13 @@ def budget_key(config: Mapping[str, Any], dtype: str, backend: str) -> str:
         dtype: what it computes in.
         backend: what computes its layers.
     """
-    return key_of("token budget", config, dtype, backend)
+    return key_of("token budget of streams", config, dtype, backend)
 
 
 def kept_budget(key: str) -> int | None:
     """What was measured before; None if nothing was."""
     found = kept(key)
-    return found if isinstance(found, int) and found in _SIZES else None
+    return found if type(found) is int and found > 0 and found % min(_SIZES) == 0 else None
 
 
 def tuned_budget(family: Family[Any], key: str, clock: Callable[[], float] = time.perf_counter) -> int:
@@ -65,17 +67,24 @@ def tuned_budget(family: Family[Any], key: str, clock: Callable[[], float] = tim
         found = _measured(family, clock)
     except Exception as error:  # noqa: BLE001 - a model that cannot compute says so when it is asked for scores
         _log.debug("the token budget could not be measured", exc_info=error)
-        return CPU_BUDGET
+        return _sizes(family)[0]
     if found is None:
-        return CPU_BUDGET
+        return _sizes(family)[0]
     keep(key, found)
     return found
 
 
+def _sizes(family: Family[Any]) -> tuple[int, ...]:
+    """What is tried; the first one is the default."""
+    streams = family.streams
+    return _SIZES if streams is None else tuple(size * streams.count for size in _STREAM_SIZES)
+
+
 def _measured(family: Family[Any], clock: Callable[[], float]) -> int | None:
     """The smallest budget that is nearly as fast as the best one; None where it does not matter."""
+    sizes = _sizes(family)
     if family.memory_bytes() > _LARGE:
-        return CPU_BUDGET
+        return sizes[0]
     numbers = itertools.count()
 
     def inputs(count: int) -> list[Tokens]:
@@ -86,22 +95,22 @@ def _measured(family: Family[Any], clock: Callable[[], float]) -> int | None:
     def seconds(batch: Sequence[Tokens]) -> float:
         with cpu_turns():
             began = clock()
-            family.forward(batch)
+            family.run(batch)
             return clock() - began
 
     end = clock() + _LIMIT_S
     first = inputs(1)
     a_row = seconds(first)  # the first one takes longer, which only makes us careful
     taken: dict[int, float] = {}
-    for size in _SIZES * _ROUNDS:
+    for size in sizes * _ROUNDS:
         rows = max(1, size // max(1, len(first[0])))
         if clock() + rows * a_row > end:
             continue
         took = seconds(inputs(rows))
-        if size == CPU_BUDGET and took < _NEGLIGIBLE_S:
+        if size == sizes[0] and took < _NEGLIGIBLE_S:
             return None
         taken[size] = min(took / rows, taken.get(size, took))
         a_row = min(a_row, taken[size])
     if len(taken) <= 1:
-        return CPU_BUDGET  # there was no time for a comparison
+        return sizes[0]  # there was no time for a comparison
     return min(size for size, row_s in taken.items() if min(taken.values()) >= _NEARLY * row_s)

@@ -73,7 +73,12 @@ class TorchModel:
         model: takes ``input_ids`` and ``attention_mask`` (and ``token_type_ids``).
         text: the tokenizer.
         device: where the model is.
+
+    Attributes:
+        splits: whether parts of a batch may be run in several threads at once.
     """
+
+    splits = True
 
     def __init__(self, model: Any, text: TextEncoder, device: torch.device) -> None:
         self.text = text

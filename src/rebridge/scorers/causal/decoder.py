@@ -70,6 +70,8 @@ class Decoder(torch.nn.Module):
 class DecoderModel(TorchModel):
     """A `Decoder` with its tokenizer."""
 
+    splits = False  # it keeps beginnings of prompts, and its products are long enough to be shared
+
     def pack(self, kind: Kind | None) -> bool:
         """Run shared beginnings once and no padding, if the device is a CPU and the architecture is known; whether so.
 

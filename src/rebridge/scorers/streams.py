@@ -1,0 +1,138 @@
+"""Parts of a batch that are computed at once, each by a processor of its own.
+
+torch shares every operation among all processors, which wait for each other after it and read from each other's caches
+what came before. Encoders have thousands of short operations, so that much of the time goes into that. Parts of a batch
+need nothing of each other before they are done. OpenVINO has the same as streams
+(https://docs.openvino.ai/2026/openvino-workflow/running-inference/optimize-inference/high-level-performance-hints.html).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import lru_cache
+from threading import Barrier, Lock
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakSet
+
+if TYPE_CHECKING:
+    from rebridge.scorers.tokens import Tokens
+
+ResultT = TypeVar("ResultT")
+
+#: Tokens in a part below which reading the weights for each part anew would take too long.
+_LEAST_TOKENS = 128
+#: How much longer than on average the longest part may be: else processors had better share each operation.
+_UNEVEN = 1.25
+
+_every: WeakSet[Streams] = WeakSet()
+
+
+class Streams:
+    """Threads in which torch uses one processor each.
+
+    Args:
+        count: how many.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._begin()
+        _every.add(self)
+
+    def _begin(self) -> None:
+        self._lock = Lock()
+        self._threads: ThreadPoolExecutor | None = None
+
+    def run(self, forward: Callable[[Sequence[Tokens]], list[ResultT]], batch: Sequence[Tokens]) -> list[ResultT]:
+        """One output per input; of a batch that has no even parts by one call, in which processors share all work.
+
+        Args:
+            forward: gives one output per input of a part, in order; called in several threads at once.
+            batch: the inputs.
+
+        Raises:
+            Exception: what ``forward`` raised for the first part that failed, after all have ended.
+        """
+        parts = even_parts([len(tokens) for tokens in batch], self.count)
+        if parts is None:
+            return forward(batch)
+        futures = [self._started().submit(forward, [batch[index] for index in part]) for part in parts]
+        wait(futures)
+        outputs: dict[int, ResultT] = {}
+        for part, future in zip(parts, futures, strict=True):
+            outputs.update(zip(part, future.result(), strict=True))
+        return [outputs[index] for index in range(len(batch))]
+
+    def alone(self, work: Callable[[], ResultT]) -> ResultT:
+        """What a function gives in one of the threads."""
+        return self._started().submit(work).result()
+
+    def _started(self) -> ThreadPoolExecutor:
+        with self._lock:
+            if self._threads is None:
+                self._threads = _on_one_processor_each(self.count)
+            return self._threads
+
+
+def even_parts(lengths: Sequence[int], count: int) -> list[list[int]] | None:
+    """Indices of inputs in parts with about as many tokens each, the longest first; None if that cannot be had.
+
+    The longest input that is left goes to the smallest part (Graham, Bounds on multiprocessing timing anomalies, 1969).
+
+    Args:
+        lengths: tokens of each input.
+        count: how many parts there may be.
+    """
+    parts: list[list[int]] = [[] for _ in range(count)]
+    tokens = [0] * count
+    for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
+        smallest = tokens.index(min(tokens))
+        parts[smallest].append(index)
+        tokens[smallest] += lengths[index]
+    mean = sum(tokens) / count
+    even = mean >= _LEAST_TOKENS and max(tokens) <= _UNEVEN * mean
+    return [part for part in parts if part] if even else None
+
+
+def cpu_streams() -> Streams | None:
+    """As many as torch uses processors in this thread, the same for all models; None if that is one."""
+    import torch
+
+    count = torch.get_num_threads()
+    return _streams(count) if count > 1 else None
+
+
+@lru_cache
+def _streams(count: int) -> Streams:
+    return Streams(count)
+
+
+def _on_one_processor_each(count: int) -> ThreadPoolExecutor:
+    import torch
+
+    threads = torch.get_num_threads()
+    every = Barrier(count)
+
+    def begin() -> None:
+        torch.set_num_threads(1)
+        # A thread takes the number that was set last, by whichever thread, when it is first asked for.
+        torch.get_num_threads()
+        every.wait()
+
+    pool = ThreadPoolExecutor(count, "rebridge-stream")
+    for future in [pool.submit(begin) for _ in range(count)]:
+        future.result()
+    torch.set_num_threads(threads)  # for threads that begin later
+    return pool
+
+
+def _forget(*_: Any) -> None:
+    """The child of a fork has none of its parent's threads."""
+    for streams in list(_every):
+        streams._begin()  # noqa: SLF001 - of this module
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
