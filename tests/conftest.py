@@ -30,19 +30,21 @@ ENGINES = Path(__file__).parent / "integration"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let workers share the processors and a folder of caches, and with them the commands that tests start.
+    """Let workers share the processors, and with them the commands that tests start; and keep out of the user's caches.
 
-    It is none of the user's: what is measured beside other tests is no measure for searches.
+    What is measured beside other tests is no measure for the user's searches.
     """
     if hasattr(config, "workerinput"):
         import torch
 
         torch.set_num_threads(1)
         os.environ["OMP_NUM_THREADS"] = "1"
-        return
-    caches = TemporaryDirectory(prefix="rebridge-tests-")
+    caches, patch = TemporaryDirectory(prefix="rebridge-tests-"), pytest.MonkeyPatch()
+    patch.setattr(
+        "platformdirs.user_cache_path", lambda name: Path(os.environ.get("XDG_CACHE_HOME") or caches.name) / name
+    )
+    config.add_cleanup(patch.undo)
     config.add_cleanup(caches.cleanup)
-    os.environ["XDG_CACHE_HOME"] = caches.name
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -53,6 +53,16 @@ def search(drive: Any, scorer: Scorer, pipeline: Pipeline = PIPELINE) -> Any:
     return drive(rerank_flow({"query": "shoe"}, pipeline), MemoryEngine(DOCUMENTS).search, scorer)
 
 
+def test_an_announcement_that_fails_costs_nothing(drive: Any) -> None:
+    """Whatever a scorer does with a query ahead of its passages, the search goes on."""
+
+    class Refusing(FakeScorer):
+        def announce(self, query: str, *, deadline: float | None = None) -> None:
+            raise RuntimeError("can't start new thread")
+
+    assert search(drive, Refusing(default=1.0)).summary.status == "applied"
+
+
 def test_scores_that_are_there_count_at_the_deadline(drive: Any) -> None:
     """Scores that have arrived are used even if no time is left."""
     pipeline = replace(PIPELINE, deadline_s=0.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import CancelledError, Future
@@ -15,6 +16,8 @@ from rebridge.steps import Announce, Fetch, Score, Scores
 from rebridge.stories import Story
 
 ResultT = TypeVar("ResultT")
+
+_log = logging.getLogger("rebridge")
 
 Answer = list[tuple[float, ...]]
 #: A scorer, or a pipeline's scorer and its fallbacks in order.
@@ -117,13 +120,20 @@ def _resume(story: Story[Any], scorer: Scorers, answer: Any = None, failure: Exc
     try:
         step = story.send(answer) if failure is None else story.throw(failure)
         while isinstance(step, Announce):
-            chosen = _chosen(scorer if step.scorers is None else step.scorers, 0)
-            if chosen is not None:
-                chosen.announce(step.query, deadline=step.deadline)
+            _announce(_chosen(scorer if step.scorers is None else step.scorers, 0), step)
             step = story.send(None)
     except StopIteration as stop:
         return _Done(stop.value)
     return step
+
+
+def _announce(scorer: Scorer | None, step: Announce) -> None:
+    """Nothing depends on it: what is wrong shows when the scorer is asked for scores."""
+    if scorer is not None:
+        try:
+            scorer.announce(step.query, deadline=step.deadline)
+        except Exception as error:  # noqa: BLE001 - a scorer may be anybody's
+            _log.debug("%s cannot be told of a query", scorer.name, exc_info=error)
 
 
 def _chosen(scorer: Scorers, attempt: int) -> Scorer | None:

@@ -44,7 +44,7 @@ def test_how_a_local_model_will_run() -> None:
     assert (found["topic"], found["state"]) == (f"scorer {DEFAULT_MODEL} of docs", "ok")
     threads = torch.get_num_threads()
     assert found["text"] == (
-        f"cpu in float32, {threads} threads, token budget 1024 (not measured yet); score cache off"
+        f"cpu in float32, {threads} threads, token budget not measured yet; score cache off"
     )
 
 

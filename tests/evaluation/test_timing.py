@@ -77,19 +77,20 @@ def test_embeddings_are_not_kept_while_timing() -> None:
 
     class Keeping:
         store: Any = EmbeddingCache(10**6)
+        queries: Any = EmbeddingCache(10**6)
 
     class Model(FakeScorer):
         family = Keeping()
 
         def submit(self, query: str, passages: Any, **options: Any) -> Any:
-            assert self.family.store.max_bytes == 0
+            assert self.family.store.max_bytes == self.family.queries.max_bytes == 0
             return super().submit(query, passages, **options)
 
     model = Model(favourites)
-    kept = model.family.store
+    kept = model.family.store, model.family.queries
     timed(model, 1)
     assert model.calls
-    assert model.family.store is kept
+    assert (model.family.store, model.family.queries) == kept
 
 
 def test_a_page_of_ten() -> None:

@@ -59,6 +59,14 @@ def test_too_large_for_the_cache() -> None:
     assert cache.get(b"b") is None
 
 
+def test_numbers_that_are_none_are_not_kept() -> None:
+    """What went wrong once must not stay."""
+    cache = EmbeddingCache(10 * ENTRY)
+    for number in (np.nan, np.inf):
+        cache.put(b"a", numbers(number))
+    assert len(cache) == 0
+
+
 def test_many_threads() -> None:
     """Readers and writers at once leave the count of bytes right."""
     cache = EmbeddingCache(20 * ENTRY)

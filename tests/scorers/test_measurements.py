@@ -78,7 +78,7 @@ def test_products_are_measured_once_per_machine(monkeypatch: pytest.MonkeyPatch)
     with monkeypatch.context() as patch:
         patch.setattr(linear, "_speeds", lambda *_shape: pytest.fail("they were measured again"))
         assert in_a_new_process() == first
-    key = key_of("matrix products of one processor", 512, *shape)
+    key = key_of("matrix products", "alone", 512, *shape)
     assert kept(key) == first
     for damaged in ({"abacus": 5.0}, {"mkl": 5.0}, {"mkl": "fast", "onednn": 1.0}, {}, 7, None):
         keep(key, damaged)

@@ -71,11 +71,31 @@ def test_a_query_is_announced_to_a_model_that_reads_it_apart(ask: Open) -> None:
             told = [body for body in peer.asked if not peer.texts(body)]
             assert [body["query"] for body in told] == ["next"] * times
             assert all(body["deadline_ms"] <= 5000 for body in told)
-    with serving(StandIn(change=apart)) as peer:
-        scorer = ask(peer)
+
+
+@pytest.mark.parametrize("of_searches", [True, False])
+def test_announcements_say_nothing_about_how_a_peer_scores(ask: Open, *, of_searches: bool) -> None:
+    """A peer that answers announcements alone is left alone like any that fails; one that refuses only them is not."""
+
+    def fault(handler: Any, number: int) -> bool:
+        refused = bool(handler.standin.asked[number]["passages"]) == of_searches
+        if refused:
+            answering(503, b"", retry_after="0")(handler)
+        return refused
+
+    with serving(StandIn(change=lambda answer: {**answer, "reads_queries": True})) as peer:
+        scorer = ask(peer, connections=1)
         scorer.raw_scores("q", ["a"])
-        peer.fault = always(answering(500, b""))
-        scorer.announce("nobody listens")
+        peer.fault = fault
+        reasons = []
+        for number in range(8):
+            scorer.announce(f"q{number}")
+            try:
+                scorer.raw_scores(f"q{number}", ["a"])
+            except ScorerError as error:
+                reasons.append(error.reason)
+        assert ("circuit_open" in reasons) == of_searches == bool(reasons)
+        assert any(not body["passages"] for body in peer.asked)
         scorer.close()
         scorer.announce("nobody can")
 

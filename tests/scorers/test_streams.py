@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import os
+import runpy
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rebridge.scorers.local import LocalScorer
 from rebridge.scorers.streams import Streams, even_parts
 from rebridge.scorers.tokens import Tokens
 
+from .batching.conftest import WAIT, Fake, value
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
 TEXTS = [f"{number} red running shoes and how storage works in Berlin " * (1 + number % 4) for number in range(30)]
 
@@ -126,16 +130,16 @@ def test_scores_are_the_same(
     scorer = open_tiny(build_cross_encoder(tmp_path, kind), token_budget=512)
     scorer.family.streams = None
     expected = scorer.raw_scores("red shoes", TEXTS)
-    busy: set[str] = set()
+    busy: set[threading.Thread] = set()
     forward = scorer.family.forward
 
     def watched(batch: Any) -> Any:
-        busy.add(threading.current_thread().name)
+        busy.add(threading.current_thread())
         return forward(batch)
 
     scorer.family.forward, scorer.family.streams = watched, two
     assert scorer.raw_scores("red shoes", TEXTS) == pytest.approx(expected, abs=1e-5)
-    assert len({name for name in busy if "stream" in name}) == 2
+    assert len([thread for thread in busy if "stream" in thread.name]) == 2
 
 
 def test_batches_have_as_many_inputs_for_each_part(
@@ -159,6 +163,53 @@ def test_batches_have_as_many_inputs_for_each_part(
     assert all(count % 2 == 0 for count in counts[:-1])
 
 
-def test_models_that_keep_beginnings_have_none(open_tiny: Callable[..., Any], cross_encoder: Path) -> None:
-    """Nor have those whose layers are transformers' own."""
+@settings(max_examples=40)
+@given(
+    jobs=st.lists(st.lists(st.integers(1, 400), max_size=12), min_size=1, max_size=4),
+    budget=st.integers(400, 3000),
+    count=st.integers(2, 5),
+)
+def test_any_mix_of_jobs(jobs: list[list[int]], budget: int, count: int) -> None:
+    """Whatever the jobs, the budget and the number of streams: each passage gets its own score, in order."""
+    family = Fake()
+    family.streams = Streams(count)
+    with LocalScorer("fake", family, budget) as scorer:
+        texts = [["x" * length for length in job] for job in jobs]
+        family.gate.clear()
+        futures = [scorer.submit(f"q{number}", job) for number, job in enumerate(texts)]
+        family.gate.set()
+        for number, (job, future) in enumerate(zip(texts, futures, strict=True)):
+            assert future.result(WAIT) == [(value(f"q{number}", text),) for text in job]
+
+
+def test_which_models_have_streams(
+    monkeypatch: pytest.MonkeyPatch, cross_encoder: Path, bi_encoder: Path, open_tiny: Callable[..., Any], two: Streams
+) -> None:
+    """Encoders on our own layers; not language models, which keep beginnings of prompts, nor transformers' layers."""
+    monkeypatch.setattr("rebridge.scorers.family.cpu_streams", lambda: two)
+    assert open_tiny(cross_encoder).family.streams is two
+    assert open_tiny(bi_encoder).family.streams is two
     assert open_tiny(cross_encoder, backend="transformers").family.streams is None
+    cases = runpy.run_path(str(Path(__file__).parents[1] / "fixtures" / "cases.py"))
+    language = open_tiny(cases["model_folder"]("qwen3"), recipe="qwen3-reranker")
+    assert language.family.streams is None
+
+
+def test_threads_that_cannot_start_leave_nothing_behind(monkeypatch: pytest.MonkeyPatch, two: Streams) -> None:
+    """Torch has the number of threads that it had, and the next try can do it."""
+    before, start, started = torch.get_num_threads(), threading.Thread.start, []
+
+    def one_alone(thread: threading.Thread) -> None:
+        if started:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", one_alone)
+        with pytest.raises(RuntimeError, match="can't start"):
+            two.start()
+    started[0].join(20)
+    assert not started[0].is_alive()
+    assert torch.get_num_threads() == before
+    assert two.run(numbers, inputs(200, 200)) == [0, 1]

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 # Options of a scorer that say where its files are.
 _SOURCES = ("revision", "cache_dir", "token")
-_BUDGET_SOURCES = {"given": "as the pipeline says", "measured": "measured"}
+_BUDGET_SOURCES = {"given": "as the pipeline says", "measured": "measured", "default": "the device's default"}
 
 
 def placed(section: ScorerSection) -> str:
@@ -28,13 +28,15 @@ def placed(section: ScorerSection) -> str:
     located = locate(section.model, **{**sources, "local_files_only": True})
     checkpoint = Checkpoint(located.path, section.model)
     found = place(checkpoint, section.device, section.dtype, section.backend, section.token_budget)
-    default = "not measured yet" if found.budget_key is not None else "the device's default"
+    budget = f"{found.token_budget} ({_BUDGET_SOURCES[found.source]})"
+    if found.source == "default" and found.budget_key is not None:
+        budget = "not measured yet"
     slow = " (slow: this processor has no instructions for it)" if is_emulated(found) else ""
     return ", ".join(
         [
             f"{found.device} in {'int8' if found.int8 else str(found.dtype).removeprefix('torch.')}{slow}",
             f"{torch.get_num_threads()} threads",
-            f"token budget {found.token_budget} ({_BUDGET_SOURCES.get(found.source, default)})",
+            f"token budget {budget}",
         ]
     )
 

@@ -100,13 +100,13 @@ class _Timed:
 
 @contextmanager
 def _uncached(scorers: Sequence[Scorer | None]) -> Iterator[None]:
-    """Models that keep no passage embeddings."""
+    """Models that keep no embeddings."""
     families = {id(family): family for scorer in scorers if (family := getattr(scorer, "family", None)) is not None}
-    kept = [(family, family.store) for family in families.values() if family.store is not None]
-    for family, _ in kept:
-        family.store = EmbeddingCache(0)
+    kept = [(family, family.store, family.queries) for family in families.values() if family.store is not None]
+    for family, *_ in kept:
+        family.store, family.queries = EmbeddingCache(0), EmbeddingCache(0)
     try:
         yield
     finally:
-        for family, store in kept:
-            family.store = store
+        for family, store, queries in kept:
+            family.store, family.queries = store, queries

@@ -54,14 +54,17 @@ class Batch(Generic[Output]):
         self.inputs.append(item)
         self.width = max(self.width, item.length)
 
-    def ends_with(self, job: Job[Output]) -> bool:
-        """Whether the last input is a passage of this job."""
-        return self.jobs[-1] is job and self.inputs[-1].row != QUERY
+    def without_rest(self, job: Job[Output], count: int) -> list[Input]:
+        """Take the last inputs out again so that a multiple of a count is left, if they are passages of this job.
 
-    def drop(self) -> Input:
-        """Take the last input, which is none of the longest, out again."""
-        self.jobs.pop()
-        return self.inputs.pop()
+        Nothing is taken out of a batch that has no more inputs than that count.
+        """
+        rest = len(self.inputs) % count if len(self.inputs) > count else 0
+        if not rest or any(owner is not job for owner in self.jobs[-rest:]) or self.inputs[-rest].row == QUERY:
+            return []
+        taken = self.inputs[-rest:]
+        del self.inputs[-rest:], self.jobs[-rest:]
+        return taken
 
     def awaited(self) -> Batch[Output]:
         """The batch without the inputs of jobs that are over."""

@@ -9,6 +9,8 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+import numpy as np
+
 if TYPE_CHECKING:
     from numpy import float32
     from numpy.typing import NDArray
@@ -85,9 +87,9 @@ class EmbeddingCache(EmbeddingStore["NDArray[float32]"]):
             return output
 
     def put(self, key: bytes, output: NDArray[float32]) -> None:
-        """Keep a copy of an embedding, forgetting the least recently used ones."""
+        """Keep a copy of an embedding, forgetting the least recently used ones; not one with numbers that are none."""
         size = output.nbytes + _OVERHEAD
-        if size > self.max_bytes:
+        if size > self.max_bytes or not np.isfinite(output).all():
             return
         kept = output.copy()  # a row is a view that would keep its whole batch alive
         with self._lock:

@@ -53,6 +53,8 @@ class Family(ABC, Generic[Output]):
         known = all(part.pack(kind) for part in parts)
         if known and all(part.splits for part in parts):
             self.streams = cpu_streams()
+            if self.streams is not None:
+                self.streams.start()
         return known
 
     def run(self, batch: Sequence[Tokens]) -> list[Output]:

@@ -82,7 +82,7 @@ class Job(Generic[Output]):
 
     def prepare(self) -> None:
         """Tokenise until there is something to run, or everything is scored."""
-        if not self._counts:
+        if not self._counts and self._query_input is None:
             self._read_query()
         # Another job may have had the same query or passages run since these were read.
         self._find_query()
@@ -108,9 +108,7 @@ class Job(Generic[Output]):
             batch.add(self, self._inputs.pop(stop))
         parts = 1 if self.family.streams is None else self.family.streams.count
         # Neighbours are about equally long: parts with as many of them each are done at the same time.
-        while stop and len(batch.inputs) > parts and len(batch.inputs) % parts and batch.ends_with(self):
-            self._inputs.insert(stop, batch.drop())
-            stop += 1
+        self._inputs[stop:stop] = reversed(batch.without_rest(self, parts))
 
     def accept(self, item: Input, output: Output | ScorerError) -> None:
         """Note what the model gave for an input; settles the job after the last one, or with its error."""

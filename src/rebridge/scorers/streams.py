@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from functools import lru_cache
-from threading import Barrier, Lock
+from concurrent.futures import Future, wait
+from contextlib import suppress
+from functools import lru_cache, partial
+from queue import SimpleQueue
+from threading import Barrier, BrokenBarrierError, Lock, Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
 
@@ -30,7 +32,7 @@ _every: WeakSet[Streams] = WeakSet()
 
 
 class Streams:
-    """Threads in which torch uses one processor each.
+    """Threads in which torch uses one processor each. They are daemons: whoever has them work ends before the process.
 
     Args:
         count: how many.
@@ -43,7 +45,7 @@ class Streams:
 
     def _begin(self) -> None:
         self._lock = Lock()
-        self._threads: ThreadPoolExecutor | None = None
+        self._work: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] | None = None
 
     def run(self, forward: Callable[[Sequence[Tokens]], list[ResultT]], batch: Sequence[Tokens]) -> list[ResultT]:
         """One output per input; of a batch that has no even parts by one call, in which processors share all work.
@@ -53,27 +55,42 @@ class Streams:
             batch: the inputs.
 
         Raises:
-            Exception: what ``forward`` raised for the first part that failed, after all have ended.
+            BaseException: what ``forward`` raised for the first part that failed, after all have ended.
         """
         parts = even_parts([len(tokens) for tokens in batch], self.count)
         if parts is None:
             return forward(batch)
-        futures = [self._started().submit(forward, [batch[index] for index in part]) for part in parts]
-        wait(futures)
+        futures = [self._queued(partial(forward, [batch[index] for index in part])) for part in parts]
+        try:
+            wait(futures)
+            found = [future.result() for future in futures]
+        finally:
+            del futures  # an error's traceback would hold them, and they the error with all that its part needed
         outputs: dict[int, ResultT] = {}
-        for part, future in zip(parts, futures, strict=True):
-            outputs.update(zip(part, future.result(), strict=True))
+        for part, results in zip(parts, found, strict=True):
+            outputs.update(zip(part, results, strict=True))
         return [outputs[index] for index in range(len(batch))]
 
     def alone(self, work: Callable[[], ResultT]) -> ResultT:
         """What a function gives in one of the threads."""
-        return self._started().submit(work).result()
+        return self._queued(work).result()
 
-    def _started(self) -> ThreadPoolExecutor:
+    def start(self) -> None:
+        """Start the threads, unless they run.
+
+        Raises:
+            RuntimeError: if the system has no more threads.
+        """
         with self._lock:
-            if self._threads is None:
-                self._threads = _on_one_processor_each(self.count)
-            return self._threads
+            if self._work is None:
+                self._work = _on_one_processor_each(self.count)
+
+    def _queued(self, work: Callable[[], ResultT]) -> Future[ResultT]:
+        self.start()
+        assert self._work is not None  # noqa: S101 - just started
+        future: Future[ResultT] = Future()
+        self._work.put((future, work))
+        return future
 
 
 def even_parts(lengths: Sequence[int], count: int) -> list[list[int]] | None:
@@ -109,23 +126,42 @@ def _streams(count: int) -> Streams:
     return Streams(count)
 
 
-def _on_one_processor_each(count: int) -> ThreadPoolExecutor:
+def _on_one_processor_each(count: int) -> SimpleQueue[Any]:
+    """Start threads, and give the queue of their work."""
     import torch
 
-    threads = torch.get_num_threads()
-    every = Barrier(count)
-
-    def begin() -> None:
-        torch.set_num_threads(1)
-        # A thread takes the number that was set last, by whichever thread, when it is first asked for.
-        torch.get_num_threads()
+    work: SimpleQueue[Any] = SimpleQueue()
+    threads, every = torch.get_num_threads(), Barrier(count + 1)
+    try:
+        for _ in range(count):
+            Thread(target=_live, args=(work, every), name="rebridge-stream", daemon=True).start()
         every.wait()
+    except BaseException:
+        every.abort()  # those that have started wait for one that could not
+        raise
+    finally:
+        torch.set_num_threads(threads)  # for threads that begin later
+    return work
 
-    pool = ThreadPoolExecutor(count, "rebridge-stream")
-    for future in [pool.submit(begin) for _ in range(count)]:
-        future.result()
-    torch.set_num_threads(threads)  # for threads that begin later
-    return pool
+
+def _live(work: SimpleQueue[Any], every: Barrier) -> None:
+    import torch
+
+    torch.set_num_threads(1)
+    # A thread takes the number that was set last, by whichever thread, when it is first asked for.
+    torch.get_num_threads()
+    with suppress(BrokenBarrierError):
+        every.wait()
+        while True:
+            _do(*work.get())
+
+
+def _do(future: Future[Any], work: Callable[[], Any]) -> None:
+    """In a function of its own, so that nothing holds the result while the thread waits."""
+    try:
+        future.set_result(work())
+    except BaseException as error:  # noqa: BLE001 - it is raised where the work was given
+        future.set_exception(error)
 
 
 def _forget(*_: Any) -> None:

@@ -68,8 +68,6 @@ def tuned_budget(family: Family[Any], key: str, clock: Callable[[], float] = tim
     except Exception as error:  # noqa: BLE001 - a model that cannot compute says so when it is asked for scores
         _log.debug("the token budget could not be measured", exc_info=error)
         return _sizes(family)[0]
-    if found is None:
-        return _sizes(family)[0]
     keep(key, found)
     return found
 
@@ -80,8 +78,8 @@ def _sizes(family: Family[Any]) -> tuple[int, ...]:
     return _SIZES if streams is None else tuple(size * streams.count for size in _STREAM_SIZES)
 
 
-def _measured(family: Family[Any], clock: Callable[[], float]) -> int | None:
-    """The smallest budget that is nearly as fast as the best one; None where it does not matter."""
+def _measured(family: Family[Any], clock: Callable[[], float]) -> int:
+    """The smallest budget that is nearly as fast as the best one; the default where it does not matter."""
     sizes = _sizes(family)
     if family.memory_bytes() > _LARGE:
         return sizes[0]
@@ -108,7 +106,7 @@ def _measured(family: Family[Any], clock: Callable[[], float]) -> int | None:
             continue
         took = seconds(inputs(rows))
         if size == sizes[0] and took < _NEGLIGIBLE_S:
-            return None
+            return size
         taken[size] = min(took / rows, taken.get(size, took))
         a_row = min(a_row, taken[size])
     if len(taken) <= 1:

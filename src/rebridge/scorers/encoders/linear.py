@@ -20,6 +20,8 @@ from rebridge.scorers.turns import cpu_turns
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rebridge.scorers.streams import Streams
+
 #: What multiplies. ``int8``: weights in 8 bits with a scale for each output, states in 8 with a scale and an offset for
 #: each row, chosen when they come (dynamic quantisation).
 Kind = Literal["mkl", "onednn", "int8"]
@@ -124,7 +126,7 @@ def state_steps() -> int:
 
 
 def exchange_linears(model: torch.nn.Module, kind: Kind | None) -> None:
-    """Put a `Linear` in the place of every linear layer inside a model.
+    """Put a `Linear` in the place of every linear layer inside a model whose products all processors share.
 
     Args:
         model: changed in place.
@@ -133,7 +135,8 @@ def exchange_linears(model: torch.nn.Module, kind: Kind | None) -> None:
     for part in list(model.modules()):
         for name, child in part.named_children():
             if type(child) is torch.nn.Linear:
-                setattr(part, name, Linear(child, kind=kind))
+                chosen = kind or fastest(child.out_features, child.in_features, child.weight.dtype, shared=True)
+                setattr(part, name, Linear(child, kind=chosen))
 
 
 def _joined(biases: list[torch.Tensor | None]) -> torch.Tensor | None:
@@ -143,29 +146,40 @@ def _joined(biases: list[torch.Tensor | None]) -> torch.Tensor | None:
     return torch.cat(found) if found else None
 
 
-def fastest(features_out: int, features_in: int, dtype: torch.dtype) -> Kind:
-    """Which library multiplies faster by weights of this shape, on a processor of this machine."""
-    speeds = measured_speeds(features_out, features_in, dtype) if features_out * features_in >= _SMALL else {}
+def fastest(features_out: int, features_in: int, dtype: torch.dtype, *, shared: bool = False) -> Kind:
+    """Which library multiplies faster by weights of this shape; arguments as of `measured_speeds`."""
+    small = features_out * features_in < _SMALL
+    speeds = {} if small else measured_speeds(features_out, features_in, dtype, shared=shared)
     return max(speeds, key=lambda kind: speeds[kind], default="mkl")
 
 
 @lru_cache(maxsize=256)
-def measured_speeds(features_out: int, features_in: int, dtype: torch.dtype) -> dict[Kind, float]:
-    """GFLOP a second of each library for weights of this shape on one processor, measured once per machine.
+def measured_speeds(
+    features_out: int, features_in: int, dtype: torch.dtype, *, shared: bool = False
+) -> dict[Kind, float]:
+    """GFLOP a second of each library for weights of this shape, which is measured once per machine.
 
-    Empty if there is but one library to choose from.
+    Args:
+        features_out: rows of the weights.
+        features_in: their columns.
+        dtype: theirs.
+        shared: on all processors, which share a product, instead of one; see `rebridge.scorers.streams`.
+
+    Returns:
+        Nothing if there is but one library to choose from.
     """
-    key = key_of("matrix products of one processor", _ROWS, features_out, features_in, dtype)
+    streams = None if shared else cpu_streams()
+    key = key_of("matrix products", shared or "alone", _ROWS, features_out, features_in, dtype)
     found: dict[Kind, float] | None = kept(key)
     if isinstance(found, dict) and found.keys() == _EXACT and all(type(speed) is float for speed in found.values()):
         return found
-    found = _speeds(features_out, features_in, dtype)
+    found = _speeds(features_out, features_in, dtype, streams)
     if found:  # a failure may be of this moment alone
         keep(key, found)
     return found
 
 
-def _speeds(features_out: int, features_in: int, dtype: torch.dtype) -> dict[Kind, float]:
+def _speeds(features_out: int, features_in: int, dtype: torch.dtype, streams: Streams | None) -> dict[Kind, float]:
     with torch.inference_mode():
         weight = torch.randn(features_out, features_in).to(dtype)
         states, bias = torch.randn(_ROWS, features_in).to(dtype), torch.zeros(features_out, dtype=dtype)
@@ -175,7 +189,6 @@ def _speeds(features_out: int, features_in: int, dtype: torch.dtype) -> dict[Kin
                 "mkl": lambda: functional.linear(states, weight, bias),
                 "onednn": lambda: _onednn(states, reordered, bias),
             }
-            streams = cpu_streams()
             with cpu_turns():  # another model's batch would make either look slow
                 times = _least_times(ways) if streams is None else streams.alone(lambda: _least_times(ways))
         except (RuntimeError, AttributeError):  # this build of torch lacks it, or oneDNN lacks this type

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import aiohttp
-from pybreaker import CircuitBreaker, CircuitBreakerError
+from pybreaker import STATE_CLOSED, CircuitBreaker, CircuitBreakerError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
 
 from rebridge.errors import ScorerError
@@ -114,9 +114,14 @@ class Channel:
         return await retrying(self._attempt, dialect, ask, deadline)
 
     async def tell(self, dialect: Dialect, ask: Ask, deadline: float | None) -> None:
-        """Send a request once, whatever becomes of it; arguments as of `post`."""
-        with suppress(ScorerError):
-            await self._attempt(dialect, ask, deadline)
+        """Send a request once if a connection is free and the peer is well, whatever becomes of it; else do not.
+
+        It says nothing about how the peer scores, and so the breaker does not hear of it. Arguments as of `post`.
+        """
+        if self._breaker.current_state == STATE_CLOSED and not self._free.locked():
+            async with self._free:
+                with suppress(ScorerError):
+                    await self._timed(dialect, ask, deadline)
 
     async def close(self) -> None:
         """End all connections."""

@@ -68,7 +68,7 @@ class CachedScorer(Scorer):
         looked: Callable[[int, int], object] | None = None,
     ) -> None:
         self.name = scorer.name
-        self._learn(scorer)
+        self.activation, self.layers = scorer.activation, scorer.layers
         self._scorer = scorer
         self._fingerprint = fingerprint
         self._memory = memory
@@ -86,10 +86,6 @@ class CachedScorer(Scorer):
         return self._answered(
             keys, passages, lambda texts: self._scorer.submit(query, texts, windows=windows, deadline=deadline)
         )
-
-    def announce(self, query: str, *, deadline: float | None = None) -> None:
-        """See `Scorer.announce`."""
-        self._scorer.announce(query, deadline=deadline)
 
     def submit_layers(self, query: str, passages: Sequence[str]) -> Future[Answer]:
         """See `Scorer.submit_layers`."""
@@ -119,10 +115,6 @@ class CachedScorer(Scorer):
         finally:
             if self._shared is not None:
                 self._shared.close()
-
-    def _learn(self, scorer: Scorer) -> None:
-        """Be what it is."""
-        self.activation, self.layers, self.reads_queries = scorer.activation, scorer.layers, scorer.reads_queries
 
     def _answered(
         self,
@@ -167,7 +159,7 @@ class CachedScorer(Scorer):
             rows = [(math.nan,) * (self.layers if question.layers else 1)] * len(question.missing)
         if len(rows) != len(question.missing):
             raise ScorerError(f"{self.name} gave {len(rows)} scores for {len(question.missing)} passages")
-        self._learn(self._scorer)
+        self.activation, self.layers = self._scorer.activation, self._scorer.layers
         self._told[question.layers] = True
         fresh = dict(zip(question.missing, rows, strict=True))
         kept = {key: row for key, row in fresh.items() if row and all(map(math.isfinite, row))}
