@@ -43,9 +43,7 @@ def test_how_a_local_model_will_run() -> None:
     (found,) = doctor("scorer: {device: cpu}\n")
     assert (found["topic"], found["state"]) == (f"scorer {DEFAULT_MODEL} of docs", "ok")
     threads = torch.get_num_threads()
-    assert found["text"] == (
-        f"cpu in float32, {threads} threads, token budget not measured yet; score cache off"
-    )
+    assert found["text"] == (f"cpu in float32, {threads} threads, token budget not measured yet; score cache off")
 
 
 def test_a_token_budget_that_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,7 +83,10 @@ def test_embeddings_are_not_kept_while_timing() -> None:
         family = Keeping()
 
         def submit(self, query: str, passages: Any, **options: Any) -> Any:
-            assert self.family.store.max_bytes == self.family.queries.max_bytes == 0
+            assert self.family.store.max_bytes == 0
+            # What was read ahead is there for this search, and for no later one.
+            self.family.queries.put(b"q", "read ahead")
+            assert [self.family.queries.get(b"q") for _ in range(2)] == ["read ahead", None]
             return super().submit(query, passages, **options)
 
     model = Model(favourites)

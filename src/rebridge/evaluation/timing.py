@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rebridge.evaluation.model import Times
 from rebridge.evaluation.models import section_key
-from rebridge.scorers.cache import EmbeddingCache
+from rebridge.scorers.cache import EmbeddingCache, EmbeddingStore
 from rebridge.searcher import Searcher
 
 if TYPE_CHECKING:
@@ -98,13 +98,26 @@ class _Timed:
         return Times(*(tuple(column) for column in zip(*self._ms, strict=True)))
 
 
+class _Once(EmbeddingStore[Any]):
+    """Gives each output back once: to the search for which it was read ahead, and to no later one."""
+
+    def __init__(self) -> None:
+        self._outputs: dict[bytes, Any] = {}
+
+    def get(self, key: bytes) -> Any:
+        return self._outputs.pop(key, None)
+
+    def put(self, key: bytes, output: Any) -> None:
+        self._outputs[key] = output
+
+
 @contextmanager
 def _uncached(scorers: Sequence[Scorer | None]) -> Iterator[None]:
-    """Models that keep no embeddings."""
+    """Models that keep no embeddings for a later search."""
     families = {id(family): family for scorer in scorers if (family := getattr(scorer, "family", None)) is not None}
     kept = [(family, family.store, family.queries) for family in families.values() if family.store is not None]
     for family, *_ in kept:
-        family.store, family.queries = EmbeddingCache(0), EmbeddingCache(0)
+        family.store, family.queries = EmbeddingCache(0), _Once()
     try:
         yield
     finally:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 ResultT = TypeVar("ResultT")
 
 #: Tokens in a part below which reading the weights for each part anew would take too long.
-_LEAST_TOKENS = 128
+_LEAST_TOKENS = 64
 #: How much longer than on average the longest part may be: else processors had better share each operation.
 _UNEVEN = 1.25
 
