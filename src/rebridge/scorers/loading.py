@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
-from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import TypeVar
+
+from rebridge.scorers.work import Work, put, serve
 
 ResultT = TypeVar("ResultT")
 
 _lock = threading.Lock()
-_jobs: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] | None = None
+_jobs: Work | None = None
 
 
 def in_lasting_thread(job: Callable[[], ResultT]) -> ResultT:
@@ -24,31 +24,16 @@ def in_lasting_thread(job: Callable[[], ResultT]) -> ResultT:
     Raises:
         Exception: whatever the job raised.
     """
-    future: Future[ResultT] = Future()
-    _queue().put((future, job))
-    return future.result()
+    return put(_queue(), job).result()
 
 
-def _queue() -> SimpleQueue[tuple[Future[Any], Callable[[], Any]]]:
+def _queue() -> Work:
     global _jobs  # noqa: PLW0603 - one thread for the process
     with _lock:
         if _jobs is None:
-            _jobs = SimpleQueue()
-            threading.Thread(target=_work, args=(_jobs,), name="rebridge-loader", daemon=True).start()
+            _jobs = Work()
+            threading.Thread(target=serve, args=(_jobs,), name="rebridge-loader", daemon=True).start()
         return _jobs
-
-
-def _work(jobs: SimpleQueue[tuple[Future[Any], Callable[[], Any]]]) -> None:
-    while True:
-        _do(*jobs.get())
-
-
-def _do(future: Future[Any], job: Callable[[], Any]) -> None:
-    """In a function of its own, so that nothing holds the result while the thread waits."""
-    try:
-        future.set_result(job())
-    except BaseException as error:  # noqa: BLE001 - it is raised where the job was given
-        future.set_exception(error)
 
 
 def _forget() -> None:

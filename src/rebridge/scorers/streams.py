@@ -13,10 +13,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from contextlib import suppress
 from functools import lru_cache, partial
-from queue import SimpleQueue
 from threading import Barrier, BrokenBarrierError, Lock, Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
+
+from rebridge.scorers.work import Work, put, serve
 
 if TYPE_CHECKING:
     from rebridge.scorers.tokens import Tokens
@@ -45,7 +46,7 @@ class Streams:
 
     def _begin(self) -> None:
         self._lock = Lock()
-        self._work: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] | None = None
+        self._work: Work | None = None
 
     def run(self, forward: Callable[[Sequence[Tokens]], list[ResultT]], batch: Sequence[Tokens]) -> list[ResultT]:
         """One output per input; of a batch that has no even parts by one call, in which processors share all work.
@@ -88,9 +89,7 @@ class Streams:
     def _queued(self, work: Callable[[], ResultT]) -> Future[ResultT]:
         self.start()
         assert self._work is not None  # noqa: S101 - just started
-        future: Future[ResultT] = Future()
-        self._work.put((future, work))
-        return future
+        return put(self._work, work)
 
 
 def even_parts(lengths: Sequence[int], count: int) -> list[list[int]] | None:
@@ -126,11 +125,11 @@ def _streams(count: int) -> Streams:
     return Streams(count)
 
 
-def _on_one_processor_each(count: int) -> SimpleQueue[Any]:
+def _on_one_processor_each(count: int) -> Work:
     """Start threads, and give the queue of their work."""
     import torch
 
-    work: SimpleQueue[Any] = SimpleQueue()
+    work = Work()
     threads, every = torch.get_num_threads(), Barrier(count + 1)
     try:
         for _ in range(count):
@@ -144,7 +143,7 @@ def _on_one_processor_each(count: int) -> SimpleQueue[Any]:
     return work
 
 
-def _live(work: SimpleQueue[Any], every: Barrier) -> None:
+def _live(work: Work, every: Barrier) -> None:
     import torch
 
     torch.set_num_threads(1)
@@ -152,16 +151,7 @@ def _live(work: SimpleQueue[Any], every: Barrier) -> None:
     torch.get_num_threads()
     with suppress(BrokenBarrierError):
         every.wait()
-        while True:
-            _do(*work.get())
-
-
-def _do(future: Future[Any], work: Callable[[], Any]) -> None:
-    """In a function of its own, so that nothing holds the result while the thread waits."""
-    try:
-        future.set_result(work())
-    except BaseException as error:  # noqa: BLE001 - it is raised where the work was given
-        future.set_exception(error)
+        serve(work)
 
 
 def _forget(*_: Any) -> None:
