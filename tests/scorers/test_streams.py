@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import runpy
 import threading
+import weakref
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,6 +113,25 @@ def test_a_failure_is_raised_after_all_parts_have_ended(two: Streams) -> None:
         two.run(forward, inputs(200, 200))
     assert ended.is_set()
     assert two.run(numbers, inputs(200, 200)) == [0, 1]
+
+
+def test_what_a_failed_part_held_is_freed_with_its_error(two: Streams) -> None:
+    """Where memory is short, a smaller batch must not wait for the garbage collector."""
+    held: list[weakref.ref[Any]] = []
+
+    def forward(batch: Sequence[Tokens]) -> list[int]:
+        states = np.zeros(1000)
+        held.append(weakref.ref(states))
+        raise MemoryError(f"full with {len(batch)} and {len(states)}")
+
+    gc.disable()
+    try:
+        with suppress(MemoryError):
+            two.run(forward, inputs(200, 200))
+        assert len(held) == 2
+        assert [each() for each in held] == [None, None]
+    finally:
+        gc.enable()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

@@ -62,9 +62,11 @@ class Streams:
         if parts is None:
             return forward(batch)
         futures = [self._queued(partial(forward, [batch[index] for index in part])) for part in parts]
+        wait(futures)
+        found = []
         try:
-            wait(futures)
-            found = [future.result() for future in futures]
+            while futures:
+                found.append(futures.pop(0).result())
         finally:
             del futures  # an error's traceback would hold them, and they the error with all that its part needed
         outputs: dict[int, ResultT] = {}

@@ -32,3 +32,4 @@ def _do(future: Future[Any], work: Callable[[], Any]) -> None:
         future.set_result(work())
     except BaseException as error:  # noqa: BLE001 - it is raised where the work was given
         future.set_exception(error)
+        del future, work  # the error's traceback would hold them, and the future the error
