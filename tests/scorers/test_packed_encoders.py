@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -124,41 +123,6 @@ def test_the_backend_is_a_choice(
     for query in queries:
         assert own.raw_scores(query, passages) == pytest.approx(plain.raw_scores(query, passages), abs=1e-5)
     assert own.memory_bytes() == pytest.approx(plain.memory_bytes(), rel=0.05)
-
-
-@pytest.mark.parametrize("kind", ["bert", "deberta-v2", "modernbert"])
-def test_eight_bits(
-    kind: str, tmp_path: Path, build_cross_encoder: Callable[..., Path], open_tiny: Callable[..., Any]
-) -> None:
-    """With int8 scores are near the exact ones, but not the same."""
-    folder = build_cross_encoder(tmp_path / kind, kind, hidden_size=64, intermediate_size=128)
-    texts = ["red running shoes", "water power", "Berlin has 3.7 million inhabitants", "a boat trip takes two hours"]
-    exact, rounded = (open_tiny(folder, dtype=dtype).raw_scores("red shoes", texts) for dtype in ("float32", "int8"))
-    assert rounded != exact
-    assert rounded == pytest.approx(exact, abs=0.3 * (max(exact) - min(exact)))
-
-
-def test_eight_bits_of_a_product() -> None:
-    """A product in 8 bits is off by 3 % at most, in the norm, also with states of one sign and with a row of zeros."""
-    torch.manual_seed(6)
-    layer = torch.nn.Linear(128, 48)
-    with torch.inference_mode():
-        layer.weight[3] = 0
-        for states in (torch.randn(33, 128), torch.rand(33, 128), -torch.rand(33, 128), torch.zeros(2, 128)):
-            expected = layer(states)
-            off = Linear(layer, kind="int8")(states) - expected
-            assert off.norm() <= 0.03 * expected.norm()
-
-
-def test_eight_bits_are_refused_elsewhere(cross_encoder: Path, tmp_path: Path, open_tiny: Callable[..., Any]) -> None:
-    """int8 is refused where it would silently be something else: other layers than ours, and unknown architectures."""
-    with pytest.raises(ConfigError, match="int8 is for a CPU and backend auto, not for cpu and transformers"):
-        open_tiny(cross_encoder, dtype="int8", backend="transformers")
-    _electra().save_pretrained(tmp_path)
-    for file in cross_encoder.glob("tokenizer*"):
-        shutil.copy(file, tmp_path)
-    with pytest.raises(ConfigError, match="int8 is for BERT"):
-        open_tiny(tmp_path, dtype="int8")
 
 
 @pytest.mark.parametrize("kind", ["bert", "xlm-roberta", "deberta-v2", "modernbert"])

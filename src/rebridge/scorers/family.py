@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 Output = TypeVar("Output")
 
 
+#: What a model reads so that it is seen how large its states become.
+_QUERY = "how long are invoices and letters kept?"
+_PASSAGE = """Invoices & letters of the company are kept for 10 years (until 2036) in the archive on the second floor.
+Whoever needs one writes to archive@example.com, or calls +49 30 1234-567: "def find(key): return shelves[key]"."""
+
+
 class Family(ABC, Generic[Output]):
     """A kind of model.
 
@@ -56,6 +62,12 @@ class Family(ABC, Generic[Output]):
             if self.streams is not None:
                 self.streams.start()
         return known
+
+    def quantize(self) -> None:
+        """Multiply in 8 bits from now on. The model was packed, to multiply by MKL."""
+        text = [part for tokens in self.encode(_QUERY, [_PASSAGE]) for part in self.split(tokens)]
+        for part in self._models():
+            part.quantize(lambda: self.forward(text))
 
     def run(self, batch: Sequence[Tokens]) -> list[Output]:
         """As `forward`, on all processors."""

@@ -110,9 +110,9 @@ def _steps(dtype: str) -> dict[str, int]:
     """How int8 rounds depends on the processor."""
     if dtype != "int8":
         return {}
-    from rebridge.scorers.encoders.linear import state_steps
+    from rebridge.scorers.encoders.eight_bits import ranges
 
-    return {"steps": state_steps()}
+    return {"steps": ranges()[0]}
 
 
 def _device(wanted: str) -> str:

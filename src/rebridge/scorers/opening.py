@@ -112,12 +112,14 @@ def open_scorer(  # noqa: PLR0913 - keyword options of the public entry point
 
     def load() -> tuple[Family[Any], int]:
         family = choice.recipe.load(checkpoint, device=placed.device, dtype=placed.dtype, **given)
-        known = backend == "auto" and family.pack("int8" if placed.int8 else None)
+        known = backend == "auto" and family.pack("mkl" if placed.int8 else None)
         if placed.int8 and not known:
             raise ConfigError(
                 f"{checkpoint.name}: dtype int8 is for {PACKED}; this is a {checkpoint.architecture}, or has settings "
                 f"that are not supported (ModernBERT needs transformers 5): use another dtype"
             )
+        if placed.int8:
+            family.quantize()
         if placed.source == "default" and placed.budget_key is not None:
             return family, tuned_budget(family, placed.budget_key)
         return family, placed.token_budget

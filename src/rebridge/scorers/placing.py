@@ -93,13 +93,13 @@ def precision(dtype: str, weights: Any) -> str:
     """What a model computes in, as far as its results depend on it."""
     if dtype != "int8":
         return str(weights)
-    from rebridge.scorers.encoders.linear import state_steps
+    from rebridge.scorers.encoders.eight_bits import ranges
 
-    return f"int8 in {state_steps()} steps"
+    return f"int8 in {ranges()[0]} steps"
 
 
 def _multiplies_in_8_bits() -> bool:
-    from rebridge.scorers.encoders.linear import multiplies_in_8_bits
+    from rebridge.scorers.encoders.eight_bits import multiplies_in_8_bits
 
     return multiplies_in_8_bits()
 

@@ -8,6 +8,7 @@ import torch
 
 from rebridge.errors import ConfigError, UnsupportedModel
 from rebridge.scorers.encoders import Encoder, packed
+from rebridge.scorers.encoders.eight_bits import quantize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -99,6 +100,17 @@ class TorchModel:
         if own is not None:
             self._model = own
         return own is not None
+
+    def quantize(self, run: Callable[[], Any]) -> None:
+        """Multiply in 8 bits from now on; see `rebridge.scorers.encoders.eight_bits.quantize`.
+
+        Args:
+            run: has the model read some text; it was packed, to multiply by MKL.
+        """
+        quantize(self._model, run)
+        for part in self._model.modules():
+            if isinstance(part, Encoder):
+                part.look()
 
     def run(self, batch: Sequence[Tokens], head: Callable[[Any, torch.Tensor], torch.Tensor]) -> torch.Tensor:
         """Run a padded batch, and give what ``head`` makes of the model's output and the attention mask.

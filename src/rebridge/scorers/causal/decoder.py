@@ -76,7 +76,7 @@ class DecoderModel(TorchModel):
         """Run shared beginnings once and no padding, if the device is a CPU and the architecture is known; whether so.
 
         Args:
-            kind: what multiplies; None for the faster one of the exact ones.
+            kind: what multiplies; None for the faster one.
         """
         decoder = self._model
         own = packed(decoder) if self._device.type == "cpu" else None

@@ -22,7 +22,7 @@ class FeedForward(torch.nn.Module):
 
     Args:
         layer: a layer of transformers.
-        kind: what multiplies; None for the faster one of the exact ones.
+        kind: what multiplies; None for the faster one.
     """
 
     def __init__(self, layer: Any, kind: Kind | None) -> None:
@@ -46,7 +46,7 @@ class BertLayer(torch.nn.Module):
     Args:
         layer: the same of transformers.
         config: of the model.
-        kind: what multiplies; None for the faster one of the exact ones.
+        kind: what multiplies; None for the faster one.
     """
 
     def __init__(self, layer: Any, config: Any, kind: Kind | None) -> None:

@@ -37,7 +37,7 @@ class DebertaLayer(torch.nn.Module):
         layer: the same of transformers.
         config: of the model.
         positions: the embeddings of relative positions, shape (2 * span, features).
-        kind: what multiplies; None for the faster one of the exact ones.
+        kind: what multiplies; None for the faster one.
     """
 
     def __init__(self, layer: Any, config: Any, positions: torch.Tensor, kind: Kind | None) -> None:

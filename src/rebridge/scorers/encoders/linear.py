@@ -1,4 +1,4 @@
-"""Matrix products with fixed weights, by whichever of torch's two libraries is the faster one here, or in 8 bits.
+"""Matrix products with fixed weights, by whichever of torch's two libraries is the faster one here.
 
 torch multiplies by MKL, or by oneDNN with weights brought into the order in which oneDNN reads them. Which is faster
 depends on processor and shape, by a factor of up to two either way, and so it is measured.
@@ -22,22 +22,20 @@ if TYPE_CHECKING:
 
     from rebridge.scorers.streams import Streams
 
-#: What multiplies. ``int8``: weights in 8 bits with a scale for each output, states in 8 with a scale and an offset for
-#: each row, chosen when they come (dynamic quantisation).
-Kind = Literal["mkl", "onednn", "int8"]
-_EXACT = frozenset[Kind]({"mkl", "onednn"})
+#: What multiplies.
+Kind = Literal["mkl", "onednn"]
+_KINDS = frozenset[Kind]({"mkl", "onednn"})
 
 #: Rows of the products that are measured: about what a batch has.
-_ROWS = 512
+ROWS = 512
 #: oneDNN compiles a product anew for every number of rows, and keeps a thousand of them, a megabyte each: rows are
 #: filled up to a multiple of this. A query alone would be slower for it: up to so many rows of a smaller number.
 _ROW_STEP, _SMALL_STEP, _FEW_ROWS = 32, 8, 64
 #: Numbers in a matrix below which there is nothing to gain.
 _SMALL = 1 << 16
 _REPEATS = 5
-_WEIGHT_STEPS = 127
 #: What oneDNN's operators shall do with a product: nothing. Its GELU takes longer than one of torch's own behind it.
-_NO_ACTIVATION: tuple[str, list[float], str] = ("none", [], "")
+NO_ACTIVATION: tuple[str, list[float], str] = ("none", [], "")
 
 
 class Linear(torch.nn.Module):
@@ -45,7 +43,7 @@ class Linear(torch.nn.Module):
 
     Args:
         layers: the layers.
-        kind: what multiplies; None for the faster one of the exact ones.
+        kind: what multiplies; None for the faster one.
     """
 
     def __init__(self, *layers: torch.nn.Linear, kind: Kind | None = None) -> None:
@@ -53,19 +51,9 @@ class Linear(torch.nn.Module):
         weight = torch.cat([layer.weight.detach() for layer in layers])
         self.kind: Kind = fastest(weight.shape[0], weight.shape[1], weight.dtype) if kind is None else kind
         self.weight: torch.Tensor
-        self._scales: torch.Tensor
-        self._zeros: torch.Tensor
-        self._sums: torch.Tensor
         self.bias: torch.Tensor | None
         self.register_buffer("bias", _joined([layer.bias for layer in layers]), persistent=False)
-        if self.kind == "int8":
-            scales = weight.abs().amax(dim=1).clamp(min=torch.finfo(torch.float32).tiny) / _WEIGHT_STEPS
-            whole = (weight / scales[:, None]).round().to(torch.int8)
-            weight = torch.ops.onednn.qlinear_prepack(whole, [_ROWS, weight.shape[1]])
-            self.register_buffer("_scales", scales, persistent=False)
-            self.register_buffer("_zeros", torch.zeros(len(scales), dtype=torch.long), persistent=False)
-            self.register_buffer("_sums", whole.sum(dim=1) * scales, persistent=False)
-        elif self.kind == "onednn":
+        if self.kind == "onednn":
             weight = _reordered(weight)
         self.register_buffer("weight", weight, persistent=False)
 
@@ -76,25 +64,17 @@ class Linear(torch.nn.Module):
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         """From shape (rows, features in) to (rows, features out)."""
-        if not self.fills:
+        if self.kind == "mkl":
             return functional.linear(states, self.weight, self.bias)
-        rows = states.shape[-2]
-        if missing := missing_rows(rows):
-            states = functional.pad(states, (0, 0, 0, missing))
-        product = _onednn(states, self.weight, self.bias) if self.kind == "onednn" else self._in_8_bits(states)
-        return product[..., :rows, :]
+        return filled_up(lambda rows: _onednn(rows, self.weight, self.bias), states)
 
-    def _in_8_bits(self, states: torch.Tensor) -> torch.Tensor:
-        # `aminmax` takes 15 times as long as both.
-        low, high = states.amin(dim=-1, keepdim=True), states.amax(dim=-1, keepdim=True)
-        scale = ((high - low) / state_steps()).clamp_(min=torch.finfo(torch.float32).tiny)
-        # x = low + scale n, so that x W.T = scale (n W.T) + low (sums of the rows of W)
-        whole = (states - low).mul_(scale.reciprocal()).round_().to(torch.uint8)
-        product: torch.Tensor = torch.ops.onednn.qlinear_pointwise(
-            whole, 1.0, 0, self.weight, self._scales, self._zeros, None, 1.0, 0, torch.float32, *_NO_ACTIVATION
-        )
-        product = product.mul_(scale).addcmul_(low, self._sums)
-        return product if self.bias is None else product.add_(self.bias)
+
+def filled_up(multiply: Callable[[torch.Tensor], torch.Tensor], states: torch.Tensor) -> torch.Tensor:
+    """What a product gives that wants a certain number of rows: they are added, and taken away again."""
+    rows = states.shape[-2]
+    if missing := missing_rows(rows):
+        states = functional.pad(states, (0, 0, 0, missing))
+    return multiply(states)[..., :rows, :]
 
 
 def missing_rows(rows: int) -> int:
@@ -102,35 +82,12 @@ def missing_rows(rows: int) -> int:
     return -rows % (_SMALL_STEP if rows <= _FEW_ROWS else _ROW_STEP)
 
 
-@lru_cache(maxsize=1)
-def multiplies_in_8_bits() -> bool:
-    """Whether this build of torch can do ``int8``."""
-    with torch.inference_mode():
-        try:
-            Linear(torch.nn.Linear(8, 8), kind="int8")(torch.zeros(1, 8))
-        except (RuntimeError, AttributeError):  # NotImplementedError is a RuntimeError
-            return False
-    return True
-
-
-@lru_cache(maxsize=1)
-def state_steps() -> int:
-    """Into how many steps ``int8`` divides states.
-
-    255, or 127 on processors without VNNI, which add up two products of 8 bits in 16 bits: those would overflow.
-    """
-    try:
-        return 255 if torch.cpu._is_vnni_supported() else 127  # noqa: SLF001 - nothing public tells
-    except AttributeError:
-        return 127
-
-
 def exchange_linears(model: torch.nn.Module, kind: Kind | None) -> None:
     """Put a `Linear` in the place of every linear layer inside a model whose products all processors share.
 
     Args:
         model: changed in place.
-        kind: what multiplies; None for the faster one of the exact ones.
+        kind: what multiplies; None for the faster one.
     """
     for part in list(model.modules()):
         for name, child in part.named_children():
@@ -169,9 +126,9 @@ def measured_speeds(
         Nothing if there is but one library to choose from.
     """
     streams = None if shared else cpu_streams()
-    key = key_of("matrix products", shared or "alone", _ROWS, features_out, features_in, dtype)
+    key = key_of("matrix products", shared or "alone", ROWS, features_out, features_in, dtype)
     found: dict[Kind, float] | None = kept(key)
-    if isinstance(found, dict) and found.keys() == _EXACT and all(type(speed) is float for speed in found.values()):
+    if isinstance(found, dict) and found.keys() == _KINDS and all(type(speed) is float for speed in found.values()):
         return found
     found = _speeds(features_out, features_in, dtype, streams)
     if found:  # a failure may be of this moment alone
@@ -182,7 +139,7 @@ def measured_speeds(
 def _speeds(features_out: int, features_in: int, dtype: torch.dtype, streams: Streams | None) -> dict[Kind, float]:
     with torch.inference_mode():
         weight = torch.randn(features_out, features_in).to(dtype)
-        states, bias = torch.randn(_ROWS, features_in).to(dtype), torch.zeros(features_out, dtype=dtype)
+        states, bias = torch.randn(ROWS, features_in).to(dtype), torch.zeros(features_out, dtype=dtype)
         try:
             reordered = _reordered(weight)
             ways: dict[Kind, Callable[[], Any]] = {
@@ -193,7 +150,7 @@ def _speeds(features_out: int, features_in: int, dtype: torch.dtype, streams: St
                 times = _least_times(ways) if streams is None else streams.alone(lambda: _least_times(ways))
         except (RuntimeError, AttributeError):  # this build of torch lacks it, or oneDNN lacks this type
             return {}
-    return {kind: 2e-9 * _ROWS * weight.numel() / seconds for kind, seconds in times.items()}
+    return {kind: 2e-9 * ROWS * weight.numel() / seconds for kind, seconds in times.items()}
 
 
 def _least_times(ways: dict[Kind, Callable[[], Any]]) -> dict[Kind, float]:
@@ -209,10 +166,10 @@ def _least_times(ways: dict[Kind, Callable[[], Any]]) -> dict[Kind, float]:
 
 def _reordered(weight: torch.Tensor) -> torch.Tensor:
     """A matrix in oneDNN's own order, in which nothing else can read it."""
-    reordered: torch.Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), _ROWS)  # noqa: SLF001
+    reordered: torch.Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), ROWS)  # noqa: SLF001
     return reordered
 
 
 def _onednn(states: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-    product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(states, weight, bias, *_NO_ACTIVATION)  # noqa: SLF001
+    product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(states, weight, bias, *NO_ACTIVATION)  # noqa: SLF001
     return product

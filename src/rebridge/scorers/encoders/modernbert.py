@@ -26,7 +26,7 @@ class ModernBertLayer(torch.nn.Module):
     Args:
         layer: the same of transformers.
         config: of the model.
-        kind: what multiplies; None for the faster one of the exact ones.
+        kind: what multiplies; None for the faster one.
     """
 
     def __init__(self, layer: Any, config: Any, kind: Kind | None) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from rebridge.scorers.encoders import bert, deberta, modernbert
+from rebridge.scorers.encoders.eight_bits import EightBits
 from rebridge.scorers.encoders.layout import Layout
 from rebridge.scorers.encoders.linear import Linear
 
@@ -25,7 +26,7 @@ def packed(model: Any, kind: Kind | None = None) -> Any:
 
     Args:
         model: a model of transformers in evaluation mode.
-        kind: what multiplies; None for the faster one of the exact ones.
+        kind: what multiplies; None for the faster one.
     """
     base = getattr(model, "base_model", None)
     supports, encoder = _ENCODERS.get(type(base).__name__, (None, None))
@@ -33,7 +34,7 @@ def packed(model: Any, kind: Kind | None = None) -> Any:
         return None
     with torch.inference_mode():
         own = encoder(base, kind).eval()
-        own.fills = any(isinstance(part, Linear) and part.fills for part in own.modules())
+        own.look()
     if base is model:
         return own
     for part in model.children():
@@ -61,6 +62,10 @@ class Encoder(torch.nn.Module):
         self.embeddings = base.embeddings
         pooler = getattr(base, "pooler", None)
         self.pooler = None if pooler is None else pooler.float()
+
+    def look(self) -> None:
+        """Find out whether products fill up rows."""
+        self.fills = any(isinstance(part, Linear | EightBits) and part.fills for part in self.modules())
 
     def forward(
         self,
