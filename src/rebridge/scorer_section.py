@@ -214,6 +214,11 @@ class ScorerSection(BaseModel):
         """What the scorer is called until it is open."""
         return self.model or self.dialect
 
+    @property
+    def shares_scores(self) -> bool:
+        """Whether other processes find its scores."""
+        return self.score_cache is not None and self.score_cache.redis is not None
+
     def uncached(self) -> Self:
         """The same scorer, whose scores are not kept."""
         return self.model_copy(update={"score_cache": None})

@@ -13,6 +13,7 @@ from rebridge.config import ScorerSection
 from rebridge.errors import ScorerError
 from rebridge.scorers import open_section
 from rebridge.scorers.base import Scorer
+from rebridge.scorers.sections import open_uncached
 from rebridge.scorers.waiting import after
 from rebridge.steps import Windows
 
@@ -76,8 +77,12 @@ class SharedScorers:
         if self._opener is not None:
             return partial(self._opener, section)
         if section.score_cache is None:
-            return partial(open_section, section)
+            return partial(self._open_uncached, section)
         return partial(open_section, section, self._lazy(section.uncached()).load)
+
+    def _open_uncached(self, section: ScorerSection) -> Scorer:
+        shared = any(other.shares_scores and other.uncached() == section for other, _ in self._models)
+        return open_uncached(section, fingerprinted=shared)
 
 
 class LazyScorer(Scorer):
@@ -110,7 +115,7 @@ class LazyScorer(Scorer):
         self, query: str, passages: Sequence[str], *, windows: Windows | None = None, deadline: float | None = None
     ) -> Future[Answer]:
         """See `Scorer.submit`; what fails to open fails here as a `ScorerError` of the future."""
-        return self._ask(lambda scorer: scorer.submit(query, passages, windows=windows, deadline=deadline))
+        return self.ask(lambda scorer: scorer.submit(query, passages, windows=windows, deadline=deadline))
 
     def announce(self, query: str, *, deadline: float | None = None) -> None:
         """See `Scorer.announce`; the scorer begins to open."""
@@ -120,9 +125,10 @@ class LazyScorer(Scorer):
 
     def submit_layers(self, query: str, passages: Sequence[str]) -> Future[Answer]:
         """See `Scorer.submit_layers`."""
-        return self._ask(lambda scorer: scorer.submit_layers(query, passages))
+        return self.ask(lambda scorer: scorer.submit_layers(query, passages))
 
-    def _ask(self, submit: Callable[[Scorer], Future[Answer]]) -> Future[Answer]:
+    def ask(self, submit: Callable[[Scorer], Future[Answer]]) -> Future[Answer]:
+        """The future of what is asked of the scorer once it is open; it fails as that of `submit`."""
         opening = self._opened()
         if opening.done() and not opening.exception():
             return submit(opening.result())

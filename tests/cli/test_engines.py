@@ -15,6 +15,7 @@ from rebridge.errors import RebridgeError
 pytest.importorskip("elasticsearch", reason="needs the client: pip install 'rebridge[elasticsearch]'")
 
 from tests.connectors.standin import StandIn, serving
+from tests.shop import move_in
 
 DOCUMENTS = [{"_id": "a", "title": "Red shoes", "text": "Soft leather shoes."}, {"_id": "b", "title": "Blue hat"}]
 EMPTY = {"took": 1, "hits": {"total": {"value": 0, "relation": "eq"}, "max_score": None, "hits": []}}
@@ -24,12 +25,7 @@ ELASTIC = {"x-elastic-product": "Elasticsearch"}
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working folder with a file of documents."""
-    for name in ("HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
-        monkeypatch.setenv(name, str(tmp_path / name.lower()))
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "docs.jsonl").write_text("".join(json.dumps(document) + "\n" for document in DOCUMENTS))
-    return tmp_path
+    return move_in(tmp_path, monkeypatch, DOCUMENTS)
 
 
 def rebridge(*arguments: str) -> Result:

@@ -7,16 +7,15 @@ own. ``REBRIDGE_ELASTICSEARCH_URL`` and the like name an engine that already run
 from __future__ import annotations
 
 import io
-import json
 import zipfile
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.shop import DOCUMENTS, WITHOUT_PASSAGE, move_in
 
 from . import certificates
-from .commands import DOCUMENTS
 from .engines import ROOT, Engines
 
 CLUSTER_READY = "/_cluster/health?wait_for_status=yellow&timeout=4s"
@@ -161,9 +160,4 @@ def zookeeper_address(solrcloud_url: str) -> str:
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working folder with a file of documents."""
-    for name in ("HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
-        monkeypatch.setenv(name, str(tmp_path / name.lower()))
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "docs.jsonl").write_text("".join(json.dumps(document) + "\n" for document in DOCUMENTS))
-    return tmp_path
+    return move_in(tmp_path, monkeypatch, [*DOCUMENTS, WITHOUT_PASSAGE])

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 import requests
+from tests.shop import rebridge
 
 from rebridge.config_files import load_config
 from rebridge.passages import PassageTemplate
 from rebridge.searcher import Searcher
 from rebridge.testing import FakeScorer
 
-from .commands import Place, rebridge
+from .commands import Place
 
 
 @pytest.fixture(params=["elasticsearch", "opensearch"])

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 import requests
+from tests.shop import rebridge
 
 from rebridge.errors import ConnectorError
 
-from .commands import Place, rebridge
+from .commands import Place
 from .conftest import Secured
 
 

@@ -72,12 +72,14 @@ class Scorer(ABC):
         activation: what turns a raw score into the model's official score.
         layers: how many scores a passage has: more than one for a model that is read after several of its layers.
         reads_queries: whether it reads queries apart from passages, so that `announce` spares time.
+        fingerprint: what its scores depend on besides texts, if that was read when it was opened; None if nobody knows.
     """
 
     name: str
     activation: Activation = "identity"
     layers: int = 1
     reads_queries: bool = False
+    fingerprint: str | None = None
 
     @abstractmethod
     def submit(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING
 
 from rebridge.errors import MissingExtra
@@ -25,8 +26,9 @@ def open_section(
 
     Args:
         section: which scorer.
-        uncached: gives the scorer of the same section without its cache, if others use that too: it is closed with this
-            one, and so they must be closed at the same time. None to open one for this section alone.
+        uncached: gives the scorer of the same section without its cache, if others use that too: `open_uncached` opened
+            it. It is closed with this one, and so they must be closed at the same time. None to open one for this
+            section alone.
         looked: as of `rebridge.scorers.score_cache.CachedScorer`.
 
     Raises:
@@ -45,6 +47,31 @@ def open_section(
     return RemoteScorer(model=section.model or None, **section.options())
 
 
+def open_uncached(
+    section: ScorerSection, *, fingerprinted: bool, opener: Callable[[ScorerSection], Scorer] = open_section
+) -> Scorer:
+    """Open the scorer of a section without its cache.
+
+    Args:
+        section: which scorer.
+        fingerprinted: read its files for its ``fingerprint``, as one needs whose scores processes share. That is done
+            now, since they may be others later, while the scorer goes on with what it has loaded.
+        opener: opens the scorer of a section.
+
+    Raises:
+        ScorerError: if a model cannot be loaded.
+    """
+    uncached = section.uncached()
+    if not fingerprinted:
+        return opener(uncached)
+    from rebridge.scorers.fingerprint import fingerprint
+
+    key = fingerprint(uncached).key
+    scorer = opener(uncached)
+    scorer.fingerprint = key
+    return scorer
+
+
 def _cached(
     section: ScorerSection,
     cache: ScoreCacheSection,
@@ -52,11 +79,11 @@ def _cached(
     looked: Callable[[int, int], object] | None,
 ) -> Scorer:
     """The scorer of a section, and a cache around it."""
-    from rebridge.scorers.fingerprint import fingerprint
     from rebridge.scorers.score_cache import CachedScorer, MemoryScores
 
-    key = fingerprint(section).key
-    scorer = open_section(section.uncached()) if uncached is None else uncached()
+    scorer = open_uncached(section, fingerprinted=section.shares_scores) if uncached is None else uncached()
+    # Weights that nobody knows give scores that nobody else may find.
+    key = scorer.fingerprint or secrets.token_hex(16)
     try:
         shared = _redis(cache)
     except BaseException:
