@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rebridge.scorers.local import LocalScorer
-from rebridge.scorers.streams import Streams, even_parts
+from rebridge.scorers.streams import Streams, cpu_streams, even_parts
 from rebridge.scorers.tokens import Tokens
 
 from .batching.conftest import WAIT, Fake, value
@@ -84,6 +84,24 @@ def test_outputs_are_in_order_and_parts_at_once(two: Streams) -> None:
     thread.start()
     thread.join()
     assert later == [before]
+
+
+@pytest.mark.parametrize(
+    ("processors", "expected"), [(2, (2, 1)), (8, (8, 1)), (9, (4, 2)), (12, (6, 2)), (16, (8, 2)), (64, (8, 8))]
+)
+def test_many_processors_share_parts(
+    processors: int, expected: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch has no more than eight parts, lest others wait long for its end; a few processors share each then."""
+    monkeypatch.setattr(torch, "get_num_threads", lambda: processors)
+    streams = cpu_streams()
+    assert streams is not None
+    assert (streams.count, streams.processors) == expected
+
+
+def test_a_part_is_computed_by_so_many_processors() -> None:
+    """Each thread has the number of processors that it was given."""
+    assert Streams(2, 3).alone(torch.get_num_threads) == 3
 
 
 def test_without_even_parts_there_is_one_call(two: Streams) -> None:

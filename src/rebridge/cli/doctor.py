@@ -101,10 +101,13 @@ def _products() -> str:
     import torch
 
     from rebridge.scorers.encoders.linear import measured_speeds
+    from rebridge.scorers.streams import cpu_streams
 
+    streams = cpu_streams()
+    used = "one processor" if streams is None or streams.processors == 1 else f"{streams.processors} processors"
     speeds = measured_speeds(3072, 768, torch.float32)
     told = ", ".join(f"{speed:.0f} GFLOP/s by {name}" for name, speed in speeds.items())
-    return f"products of matrices in float32, on one processor: {told or 'by torch alone'}"
+    return f"products of matrices in float32, on {used}: {told or 'by torch alone'}"
 
 
 def _model() -> list[Finding]:

@@ -1,13 +1,15 @@
-"""Parts of a batch that are computed at once, each by a processor of its own.
+"""Parts of a batch that are computed at once, each by a processor of its own, or by a few.
 
 torch shares every operation among all processors, which wait for each other after it and read from each other's caches
 what came before. Encoders have thousands of short operations, so that much of the time goes into that. Parts of a batch
-need nothing of each other before they are done. OpenVINO has the same as streams
+need nothing of each other before they are done. But the batch takes as long as one part, and who comes after it waits:
+where there are many processors, a few of them share a part. OpenVINO has the same as streams
 (https://docs.openvino.ai/2026/openvino-workflow/running-inference/optimize-inference/high-level-performance-hints.html).
 """
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
@@ -28,19 +30,24 @@ ResultT = TypeVar("ResultT")
 _LEAST_TOKENS = 64
 #: How much longer than on average the longest part may be: else processors had better share each operation.
 _UNEVEN = 1.25
+#: Parts of a batch at most. Each has hundreds of tokens, so that of more a batch would be no sooner done than on a
+#: machine with fewer processors, only longer.
+_MOST = 8
 
 _every: WeakSet[Streams] = WeakSet()
 
 
 class Streams:
-    """Threads in which torch uses one processor each. They are daemons: whoever has them work ends before the process.
+    """Threads in which torch uses few processors each. They are daemons: whoever has them work ends before the process.
 
     Args:
         count: how many.
+        processors: how many each uses.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, processors: int = 1) -> None:
         self.count = count
+        self.processors = processors
         self._begin()
         _every.add(self)
 
@@ -86,7 +93,7 @@ class Streams:
         """
         with self._lock:
             if self._work is None:
-                self._work = _on_one_processor_each(self.count)
+                self._work = _started(self.count, self.processors)
 
     def _queued(self, work: Callable[[], ResultT]) -> Future[ResultT]:
         self.start()
@@ -115,27 +122,27 @@ def even_parts(lengths: Sequence[int], count: int) -> list[list[int]] | None:
 
 
 def cpu_streams() -> Streams | None:
-    """As many as torch uses processors in this thread, the same for all models; None if that is one."""
+    """For the processors that torch uses in this thread, the same for all models; None if that is one."""
     import torch
 
-    count = torch.get_num_threads()
-    return _streams(count) if count > 1 else None
+    return _streams(torch.get_num_threads())
 
 
 @lru_cache
-def _streams(count: int) -> Streams:
-    return Streams(count)
+def _streams(processors: int) -> Streams | None:
+    each = math.ceil(processors / _MOST)
+    return Streams(processors // each, each) if processors > 1 else None
 
 
-def _on_one_processor_each(count: int) -> Work:
-    """Start threads, and give the queue of their work."""
+def _started(count: int, processors: int) -> Work:
+    """Start threads that use so many processors each, and give the queue of their work."""
     import torch
 
     work = Work()
     threads, every = torch.get_num_threads(), Barrier(count + 1)
     try:
         for _ in range(count):
-            Thread(target=_live, args=(work, every), name="rebridge-stream", daemon=True).start()
+            Thread(target=_live, args=(work, every, processors), name="rebridge-stream", daemon=True).start()
         every.wait()
     except BaseException:
         every.abort()  # those that have started wait for one that could not
@@ -145,10 +152,10 @@ def _on_one_processor_each(count: int) -> Work:
     return work
 
 
-def _live(work: Work, every: Barrier) -> None:
+def _live(work: Work, every: Barrier, processors: int) -> None:
     import torch
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(processors)
     # A thread takes the number that was set last, by whichever thread, when it is first asked for.
     torch.get_num_threads()
     with suppress(BrokenBarrierError):

@@ -120,7 +120,7 @@ def measured_speeds(
         features_out: rows of the weights.
         features_in: their columns.
         dtype: theirs.
-        shared: on all processors, which share a product, instead of one; see `rebridge.scorers.streams`.
+        shared: on all processors, which share a product, instead of those of a stream; see `rebridge.scorers.streams`.
 
     Returns:
         Nothing if there is but one library to choose from.
