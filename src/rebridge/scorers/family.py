@@ -37,6 +37,7 @@ class Family(ABC, Generic[Output]):
         store: keeps outputs that depend on the passage alone; None where they depend on the query as well.
         queries: keeps outputs for queries; None where query and passage are read together.
         streams: what parts of a batch are computed in at once; None where `forward` must not be called like that.
+        few_tokens: with so many in a batch at most it is computed by one of the streams alone.
     """
 
     activation: Activation = "identity"
@@ -44,6 +45,7 @@ class Family(ABC, Generic[Output]):
     store: EmbeddingStore[Output] | None = None
     queries: EmbeddingStore[Output] | None = None
     streams: Streams | None = None
+    few_tokens: int = 0
 
     def memory_bytes(self) -> int:
         """Bytes of the model's weights."""
@@ -71,7 +73,7 @@ class Family(ABC, Generic[Output]):
 
     def run(self, batch: Sequence[Tokens]) -> list[Output]:
         """As `forward`, on all processors."""
-        return self.forward(batch) if self.streams is None else self.streams.run(self.forward, batch)
+        return self.forward(batch) if self.streams is None else self.streams.run(self.forward, batch, self.few_tokens)
 
     def _models(self) -> list[TorchModel]:
         from rebridge.scorers.torch_model import TorchModel as Part

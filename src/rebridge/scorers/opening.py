@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rebridge.errors import ConfigError, unknown
 from rebridge.scorers.checkpoint import Checkpoint
+from rebridge.scorers.few_tokens import few_tokens
 from rebridge.scorers.hub import DEFAULT_MODEL, locate
 from rebridge.scorers.loading import in_lasting_thread
 from rebridge.scorers.local import LocalScorer
@@ -120,6 +121,7 @@ def open_scorer(  # noqa: PLR0913 - keyword options of the public entry point
             )
         if placed.int8:
             family.quantize()
+        family.few_tokens = few_tokens(family, checkpoint.config, precision(dtype, placed.dtype))
         if placed.source == "default" and placed.budget_key is not None:
             return family, tuned_budget(family, placed.budget_key)
         return family, placed.token_budget

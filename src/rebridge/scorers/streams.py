@@ -55,17 +55,23 @@ class Streams:
         self._lock = Lock()
         self._work: Work | None = None
 
-    def run(self, forward: Callable[[Sequence[Tokens]], list[ResultT]], batch: Sequence[Tokens]) -> list[ResultT]:
+    def run(
+        self, forward: Callable[[Sequence[Tokens]], list[ResultT]], batch: Sequence[Tokens], few: int = 0
+    ) -> list[ResultT]:
         """One output per input; of a batch that has no even parts by one call, in which processors share all work.
 
         Args:
             forward: gives one output per input of a part, in order; called in several threads at once.
             batch: the inputs.
+            few: of a batch with so many tokens at most, processors do not share the work.
 
         Raises:
             BaseException: what ``forward`` raised for the first part that failed, after all have ended.
         """
-        parts = even_parts([len(tokens) for tokens in batch], self.count)
+        lengths = [len(tokens) for tokens in batch]
+        if few and sum(lengths) <= few:
+            return self.alone(partial(forward, batch))
+        parts = even_parts(lengths, self.count)
         if parts is None:
             return forward(batch)
         futures = [self._queued(partial(forward, [batch[index] for index in part])) for part in parts]
