@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from rebridge.errors import ConfigError
 from rebridge.scorers.encoders.eight_bits import EightBits
 from rebridge.scorers.encoders.linear import Linear
 
+CASES = runpy.run_path(str(Path(__file__).parents[1] / "fixtures" / "cases.py"))
 TEXTS = ["red running shoes", "water power", "Berlin has 3.7 million inhabitants", "a boat trip takes two hours"]
 
 
@@ -35,6 +37,19 @@ def test_scores(
     assert off(exact, rounded) <= 0.3
     scorer = open_tiny(folder, dtype="int8")
     assert [scorer.raw_scores("red shoes", [text])[0] for text in TEXTS] == pytest.approx(rounded, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("key", "recipe"),
+    [("qwen2", "mxbai-rerank-v2"), ("gemma", "bge-reranker-gemma"), ("minicpm", "bge-reranker-layerwise")],
+)
+def test_language_models(key: str, recipe: str, open_tiny: Callable[..., Any]) -> None:
+    """Their scores are near the exact ones too, and the same for the next search, which runs less of the prompt."""
+    opened = [open_tiny(CASES["model_folder"](key), recipe=recipe, dtype=dtype) for dtype in ("float32", "int8")]
+    exact, rounded = (scorer.raw_scores("red shoes", TEXTS) for scorer in opened)
+    assert rounded != exact
+    assert off(exact, rounded) <= 0.3
+    assert opened[1].raw_scores("red shoes", TEXTS) == pytest.approx(rounded, abs=1e-4)
 
 
 def test_large_features(
