@@ -10,6 +10,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from rebridge.scorers.encoders import packed
+from rebridge.scorers.encoders.eight_bits import quantize, ranges
+from rebridge.scorers.encoders.linear import Linear, exchange_linears
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,3 +85,25 @@ def test_layers_are_exchanged_one_by_one(kind: str, build: Callable[..., Any]) -
         assert packed(model, kind="mkl") is not None
     assert watching.seen[0] == len(weights)
     assert watching.seen[-1] <= len(weights) / 5
+
+
+@pytest.mark.skipif(ranges() is None, reason="this build of torch cannot multiply in 8 bits")
+def test_layers_are_rounded_one_by_one(build: Callable[..., Any]) -> None:
+    """While a layer is brought into 8 bits, no earlier one is held in float32 any more."""
+    model = packed(build("bert", num_hidden_layers=5)(), kind="mkl")
+    weights = [weakref.ref(part.weight) for part in model.modules() if isinstance(part, Linear)]
+    ids = torch.arange(9)[None]
+    with torch.inference_mode(), Watching(lambda _: sum(weight() is not None for weight in weights)) as watching:
+        quantize(model, lambda: model(ids, torch.ones_like(ids)))
+    assert max(watching.seen) == len(weights) == 20
+    assert watching.seen[-1] <= 4  # those of one part
+
+
+def test_layers_of_language_models_are_exchanged_one_by_one() -> None:
+    """While a layer is copied, no earlier one of transformers is held any more."""
+    model = torch.nn.Sequential(*(torch.nn.Sequential(torch.nn.Linear(16, 16)) for _ in range(9)))
+    weights = [weakref.ref(part[0].weight) for part in model]
+    with Watching(lambda _: sum(weight() is not None for weight in weights)) as watching:
+        exchange_linears(model, "mkl")
+    assert watching.seen[0] == len(weights)
+    assert watching.seen[-1] <= 2

@@ -24,8 +24,12 @@ Output = TypeVar("Output")
 
 #: What a model reads so that it is seen how large its states become.
 _QUERY = "how long are invoices and letters kept?"
-_PASSAGE = """Invoices & letters of the company are kept for 10 years (until 2036) in the archive on the second floor.
-Whoever needs one writes to archive@example.com, or calls +49 30 1234-567: "def find(key): return shelves[key]"."""
+_PASSAGES = (
+    "Invoices & letters of the company are kept for 10 years (until 2036) in the archive on the second floor.",
+    "Whoever needs one writes to archive@example.com, or calls +49 30 1234-567.",
+    '"def find(key): return shelves[key]"',
+    "Red shoes",
+)
 
 
 class Family(ABC, Generic[Output]):
@@ -67,9 +71,10 @@ class Family(ABC, Generic[Output]):
 
     def quantize(self) -> None:
         """Multiply in 8 bits from now on. The model was packed, to multiply by MKL."""
-        text = [part for tokens in self.encode(_QUERY, [_PASSAGE]) for part in self.split(tokens)]
+        texts = [part for tokens in self.encode(_QUERY, _PASSAGES) for part in self.split(tokens)]
         for part in self._models():
-            part.quantize(lambda: self.forward(text))
+            # One by one: what language models keep of a beginning that several share would be more exact than the rest.
+            part.quantize(lambda: [self.forward([text]) for text in texts])
 
     def run(self, batch: Sequence[Tokens]) -> list[Output]:
         """As `forward`, on all processors."""

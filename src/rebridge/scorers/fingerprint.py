@@ -67,7 +67,7 @@ def fingerprint(section: ScorerSection) -> Fingerprint:
         "options": {name: value for name, value in options.items() if name not in _HARMLESS},
         "stored": _stored(options),
         "device": _device(options["device"]),
-        **_steps(options["dtype"]),
+        **_rounding(options["dtype"]),
         "code": {package: version(package) for package in ("rebridge", "torch", "transformers")},
     }
     return Fingerprint(
@@ -106,13 +106,13 @@ def _read_sha256(path: Path, size: int, mtime_ns: int) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _steps(dtype: str) -> dict[str, int]:
+def _rounding(dtype: str) -> dict[str, str]:
     """How int8 rounds depends on the processor."""
     if dtype != "int8":
         return {}
-    from rebridge.scorers.encoders.eight_bits import ranges
+    from rebridge.scorers.placing import precision
 
-    return {"steps": ranges()[0]}
+    return {"rounding": precision(dtype, None)}
 
 
 def _device(wanted: str) -> str:

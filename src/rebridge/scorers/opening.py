@@ -111,6 +111,8 @@ def open_scorer(  # noqa: PLR0913 - keyword options of the public entry point
     if is_emulated(placed):
         _log.warning("%s: %s is slow on this processor, float32 would be faster", checkpoint.name, dtype)
 
+    computed = precision(dtype, placed.dtype)
+
     def load() -> tuple[Family[Any], int]:
         family = choice.recipe.load(checkpoint, device=placed.device, dtype=placed.dtype, **given)
         known = backend == "auto" and family.pack("mkl" if placed.int8 else None)
@@ -121,7 +123,7 @@ def open_scorer(  # noqa: PLR0913 - keyword options of the public entry point
             )
         if placed.int8:
             family.quantize()
-        family.few_tokens = few_tokens(family, checkpoint.config, precision(dtype, placed.dtype))
+        family.few_tokens = few_tokens(family, checkpoint.config, computed)
         if placed.source == "default" and placed.budget_key is not None:
             return family, tuned_budget(family, placed.budget_key)
         return family, placed.token_budget
@@ -130,7 +132,7 @@ def open_scorer(  # noqa: PLR0913 - keyword options of the public entry point
     if kept.get("store"):
         from rebridge.scorers.embeddings.opening import open_store
 
-        computed = {**given, "dtype": precision(dtype, placed.dtype)}
-        family.store = open_store(family.store, checkpoint, choice.recipe.name, computed, **kept)
+        embedded = {**given, "dtype": computed}
+        family.store = open_store(family.store, checkpoint, choice.recipe.name, embedded, **kept)
     turns = cpu_turns() if placed.device.type == "cpu" else None
     return OpenedScorer(checkpoint.name, family, budget, choice, turns)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rebridge.errors import ConfigError
+from rebridge.scorers.loading import in_lasting_thread
 from rebridge.scorers.token_budget import CPU_BUDGET, budget_key, kept_budget
 
 if TYPE_CHECKING:
@@ -61,7 +63,7 @@ def place(checkpoint: Checkpoint, device: str, dtype: str, backend: str, token_b
     weights, int8 = _dtype(dtype, chosen), dtype == "int8"
     if int8 and (chosen.type != "cpu" or backend != "auto"):
         raise ConfigError(f"dtype int8 is for a CPU and backend auto, not for {chosen.type} and {backend}")
-    if int8 and not _multiplies_in_8_bits():
+    if int8 and _int8_steps() is None:
         raise ConfigError("dtype int8: this build of torch cannot multiply in 8 bits; use auto")
     if token_budget is not None:
         return Placement(chosen, weights, int8, token_budget, "given")
@@ -93,15 +95,16 @@ def precision(dtype: str, weights: Any) -> str:
     """What a model computes in, as far as its results depend on it."""
     if dtype != "int8":
         return str(weights)
+    return f"int8 in {_int8_steps()} steps, large features exact"
+
+
+@lru_cache(maxsize=1)
+def _int8_steps() -> int | None:
+    """Into how many steps int8 divides states on this processor; None if torch cannot multiply in 8 bits."""
     from rebridge.scorers.encoders.eight_bits import ranges
 
-    return f"int8 in {ranges()[0]} steps"
-
-
-def _multiplies_in_8_bits() -> bool:
-    from rebridge.scorers.encoders.eight_bits import multiplies_in_8_bits
-
-    return multiplies_in_8_bits()
+    found = in_lasting_thread(ranges)
+    return None if found is None else found[0]
 
 
 def _device(name: str) -> Any:

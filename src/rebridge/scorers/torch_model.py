@@ -105,7 +105,7 @@ class TorchModel:
         """Multiply in 8 bits from now on; see `rebridge.scorers.encoders.eight_bits.quantize`.
 
         Args:
-            run: has the model read some text; it was packed, to multiply by MKL.
+            run: has the model read some texts; it was packed, to multiply by MKL.
         """
         quantize(self._model, run)
         for part in self._model.modules():

@@ -40,14 +40,16 @@ class EightBits(torch.nn.Module):
 
     def __init__(self, linear: Linear, sizes: torch.Tensor) -> None:
         super().__init__()
-        weight = linear.weight.float()
+        found = ranges()
+        if found is None:
+            raise RuntimeError("this build of torch cannot multiply in 8 bits")
+        self._steps, most = found
+        weight = linear.weight
         large = sizes.topk(min(_LARGE_FEATURES, len(sizes) // _SHARE)).indices.sort().values
         small = weight.index_fill(1, large, 0)
         first, second = pad(small, (0, small.shape[1] % 2)).view(len(small), -1, 2).unbind(2)
         pairs = (first + second).abs().where(first * second > 0, 0)
-        scales = torch.maximum(small.abs().amax(dim=1) / _WEIGHT_STEPS, pairs.amax(dim=1) / ranges()[1]).clamp_(
-            min=_TINY
-        )
+        scales = torch.maximum(small.abs().amax(dim=1) / _WEIGHT_STEPS, pairs.amax(dim=1) / most).clamp_(min=_TINY)
         whole = (small / scales[:, None]).round().to(torch.int8)
         bias = torch.zeros_like(scales) if linear.bias is None else linear.bias
         exact = torch.cat([torch.stack([whole.sum(dim=1) * scales, bias]), weight[:, large].T])
@@ -64,13 +66,13 @@ class EightBits(torch.nn.Module):
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         """From shape (rows, features in) to (rows, features out)."""
-        return filled_up(self._product, states.flatten(0, -2)).reshape(*states.shape[:-1], -1)
+        return filled_up(self._product, states.flatten(0, -2)).reshape(*states.shape[:-1], len(self._scales))
 
     def _product(self, states: torch.Tensor) -> torch.Tensor:
         small = states.index_fill(-1, self._large, 0)
         # `aminmax` takes 15 times as long as both.
         low, high = small.amin(dim=-1, keepdim=True), small.amax(dim=-1, keepdim=True)
-        scale = ((high - low) / ranges()[0]).clamp_(min=_TINY)
+        scale = ((high - low) / self._steps).clamp_(min=_TINY)
         # x = low + scale n, so that x W.T = scale (n W.T) + low (sums of the rows of W)
         whole = small.sub_(low).mul_(scale.reciprocal()).round_().to(torch.uint8)
         product = _multiplied(whole, self._weight, self._scales, self._zeros)
@@ -79,11 +81,11 @@ class EightBits(torch.nn.Module):
 
 
 def quantize(model: torch.nn.Module, run: Callable[[], Any]) -> None:
-    """Put an `EightBits` in the place of every `Linear` of a model.
+    """Put an `EightBits` in the place of every `Linear` that a model's texts go through.
 
     Args:
         model: changed in place; its products are MKL's.
-        run: has the model read some text, so that it is seen which features are large.
+        run: has the model read some texts, so that it is seen which features are large.
     """
     sizes: dict[torch.nn.Module, torch.Tensor] = {}
 
@@ -98,27 +100,24 @@ def quantize(model: torch.nn.Module, run: Callable[[], Any]) -> None:
         for hook in hooks:
             hook.remove()
     with torch.inference_mode():
-        for part in list(model.modules()):
+        # Without the layers themselves, of which each is freed before the next one is converted.
+        for part in [part for part in model.modules() if not isinstance(part, Linear)]:
             for name, child in part.named_children():
                 if isinstance(child, Linear) and child in sizes:
                     setattr(part, name, EightBits(child, sizes.pop(child)))
 
 
 @lru_cache(maxsize=1)
-def multiplies_in_8_bits() -> bool:
-    """Whether this build of torch can."""
-    with torch.inference_mode():
-        try:
-            EightBits(Linear(torch.nn.Linear(8, 8), kind="mkl"), torch.ones(8))(torch.zeros(1, 8))
-        except (RuntimeError, AttributeError):  # NotImplementedError is a RuntimeError
-            return False
-    return True
+def ranges() -> tuple[int, int] | None:
+    """Those of `_RANGES` that are multiplied without an overflow here, which is tried: no document tells.
 
-
-@lru_cache(maxsize=1)
-def ranges() -> tuple[int, int]:
-    """Those of `_RANGES` that this processor multiplies without an overflow, which is tried: no document tells."""
-    return next((steps, pair) for steps, pair in _RANGES if _holds(steps, pair))
+    Returns:
+        None if this build of torch cannot multiply in 8 bits.
+    """
+    try:
+        return next((found for found in _RANGES if _holds(*found)), None)
+    except (RuntimeError, AttributeError):  # NotImplementedError is a RuntimeError
+        return None
 
 
 def _holds(steps: int, pair: int) -> bool:
@@ -131,7 +130,7 @@ def _holds(steps: int, pair: int) -> bool:
     prepacked = _prepacked(weight.to(torch.int8))
     states = torch.full((ROWS, weight.shape[1]), steps, dtype=torch.uint8)
     expected = (steps * weight.sum(dim=1)).float()
-    return all(bool((_multiplied(rows, prepacked, scales, zeros) == expected).all()) for rows in (states, states[:1]))
+    return all(bool((_multiplied(rows, prepacked, scales, zeros) == expected).all()) for rows in (states, states[:8]))
 
 
 def _prepacked(whole: torch.Tensor) -> torch.Tensor:

@@ -89,7 +89,8 @@ def exchange_linears(model: torch.nn.Module, kind: Kind | None) -> None:
         model: changed in place.
         kind: what multiplies; None for the faster one.
     """
-    for part in list(model.modules()):
+    # Without the layers themselves, of which each is freed before the next one is copied.
+    for part in [part for part in model.modules() if not isinstance(part, torch.nn.Linear)]:
         for name, child in part.named_children():
             if type(child) is torch.nn.Linear:
                 chosen = kind or fastest(child.out_features, child.in_features, child.weight.dtype, shared=True)
