@@ -12,7 +12,7 @@ from threading import Lock, Thread
 from rebridge.config import ScorerSection
 from rebridge.errors import ScorerError
 from rebridge.scorers import open_section
-from rebridge.scorers.base import Scorer
+from rebridge.scorers.base import Counts, Scorer
 from rebridge.scorers.sections import open_uncached
 from rebridge.scorers.waiting import after
 from rebridge.steps import Windows
@@ -120,7 +120,7 @@ class LazyScorer(Scorer):
     def announce(self, query: str, *, deadline: float | None = None) -> None:
         """See `Scorer.announce`; the scorer begins to open."""
         opening = self._opened()
-        if opening.done() and not opening.exception():
+        if _is_open(opening):
             opening.result().announce(query, deadline=deadline)
 
     def submit_layers(self, query: str, passages: Sequence[str]) -> Future[Answer]:
@@ -130,7 +130,7 @@ class LazyScorer(Scorer):
     def ask(self, submit: Callable[[Scorer], Future[Answer]]) -> Future[Answer]:
         """The future of what is asked of the scorer once it is open; it fails as that of `submit`."""
         opening = self._opened()
-        if opening.done() and not opening.exception():
+        if _is_open(opening):
             return submit(opening.result())
 
         def ask() -> Future[Answer]:
@@ -142,6 +142,11 @@ class LazyScorer(Scorer):
                 raise ScorerError(f"the model cannot be loaded: {error}") from error
 
         return after(opening, ask)
+
+    def counts(self) -> Counts:
+        """What the scorer has done since it was opened."""
+        opening = self._opening
+        return opening.result().counts() if opening is not None and _is_open(opening) else Counts()
 
     def close(self) -> None:
         """Close the scorer, or let it close as soon as it is open; a later use opens it again."""
@@ -169,3 +174,7 @@ class LazyScorer(Scorer):
             opening.set_exception(error)
         else:
             opening.set_result(scorer)
+
+
+def _is_open(opening: Future[Scorer]) -> bool:
+    return opening.done() and opening.exception() is None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import gc
+import logging
 import shutil
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,12 +16,14 @@ from safetensors.torch import load_file, save_file
 
 from rebridge.config import ScorerSection
 from rebridge.errors import ScorerError
-from rebridge.scorers import Scorer, open_section
+from rebridge.scorers import FakeScorer, Scorer, open_section
 from rebridge.server.models.pool import ModelPool
 from rebridge.server.models.table import ModelTable, ServedModel
 from rebridge.shared_scorers import LazyScorer, SharedScorers
 
 pytest.importorskip("redis", reason="this needs the extra: pip install 'rebridge[redis]'")
+
+from rebridge.scorers.score_cache.shared import RedisScores
 
 from .redis_server import Server, until
 
@@ -153,9 +156,62 @@ def test_a_name_that_goes_ends_its_connection(store: Server, folder: Path) -> No
         assert asked(pool.scorer("plain")) == asked(pool.scorer("sharing"))
         until(lambda: connections() > alone)
         pool.update(ModelTable(names[:1]))
-        gc.collect()  # as it is now and then
         until(lambda: connections() == alone)
         assert [state.loaded for state in pool.states()] == [True]
+
+
+def test_connections_begin_and_end_in_threads_of_their_own(
+    store: Server, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An event loop that asks, announces a query or serves another table never waits for one; announcing opens none."""
+    began: list[str] = []
+    ended: list[str] = []
+    begin, end = RedisScores.__init__, RedisScores.close
+
+    def beginning(scores: RedisScores, *given: Any) -> None:
+        began.append(threading.current_thread().name)
+        begin(scores, *given)
+
+    def ending(scores: RedisScores) -> None:
+        ended.append(threading.current_thread().name)
+        end(scores)
+
+    monkeypatch.setattr(RedisScores, "__init__", beginning)
+    monkeypatch.setattr(RedisScores, "close", ending)
+    names = [plain(folder), sharing(folder, store.url)]
+    with closing(ModelPool(ModelTable(names))) as pool:
+        asked(pool.scorer("plain"))
+        pool.scorer("sharing").announce("q")
+        assert began == []
+        asked(pool.scorer("sharing"))
+        assert began == ["open sharing"]
+        pool.update(ModelTable(names[:1]))
+        until(lambda: ended == ["forget sharing"])
+
+
+def test_an_address_that_redis_py_refuses_costs_only_its_name(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Its requests fail with what is wrong, and it is not tried again with each of them."""
+    names = [plain(folder), sharing(folder, "redis://localhost/0?max_connections=many")]
+    with closing(ModelPool(ModelTable(names))) as pool, caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            with pytest.raises(ScorerError, match="max_connections"):
+                asked(pool.scorer("sharing"))
+            assert len(asked(pool.scorer("plain"))) == 2
+        assert [state.in_use for state in pool.states()] == [0, 0]
+    assert len([record for record in caplog.records if "cannot be loaded" in record.getMessage()]) == 1
+
+
+def test_scores_of_unknown_weights_are_not_shared(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody could find them: Redis is not asked, a record says why, and the process keeps scores for itself."""
+    monkeypatch.delattr(RedisScores, "__init__")  # it takes no address now
+    model = FakeScorer(default=1.0)
+    with open_section(sharing(folder, "redis://localhost").section, lambda: model) as scorer:
+        for _ in range(2):
+            assert asked(scorer) == [(1.0,), (1.0,)]
+    assert len(model.calls) == 1
+    assert "not kept in the Redis at localhost:6379: its files were not read" in caplog.text
 
 
 def test_a_missing_package_costs_only_the_name_that_needs_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from rebridge.scorers.base import Scorer
     from rebridge.scorers.score_cache.shared import RedisScores
 
+_log = logging.getLogger("rebridge")
+
 
 def open_section(
     section: ScorerSection,
@@ -27,12 +30,11 @@ def open_section(
     Args:
         section: which scorer.
         uncached: gives the scorer of the same section without its cache, if others use that too: `open_uncached` opened
-            it. It is closed with this one, and so they must be closed at the same time. None to open one for this
-            section alone.
+            it, and who has it closes it. None to open one for this section alone.
         looked: as of `rebridge.scorers.score_cache.CachedScorer`.
 
     Raises:
-        ScorerError: if a model cannot be loaded.
+        ScorerError: if a model cannot be loaded, or a cache in Redis not be opened.
         ConfigError: if an option is unknown or its value impossible.
         MissingExtra: if the packages of a remote scorer, or of a cache in Redis, are not installed.
     """
@@ -82,21 +84,30 @@ def _cached(
     from rebridge.scorers.score_cache import CachedScorer, MemoryScores
 
     scorer = open_uncached(section, fingerprinted=section.shares_scores) if uncached is None else uncached()
-    # Weights that nobody knows give scores that nobody else may find.
-    key = scorer.fingerprint or secrets.token_hex(16)
     try:
-        shared = _redis(cache)
+        shared = _redis(section.name, cache, scorer.fingerprint)
     except BaseException:
         if uncached is None:
             scorer.close()
         raise
-    memory = MemoryScores(cache.size, cache.ttl_s)
-    return CachedScorer(scorer, key, memory, shared, told=section.kind == "local", looked=looked)
+    return CachedScorer(
+        scorer,
+        scorer.fingerprint or secrets.token_hex(16),
+        MemoryScores(cache.size, cache.ttl_s),
+        shared,
+        told=section.kind == "local",
+        looked=looked,
+        owned=uncached is None,
+    )
 
 
-def _redis(cache: ScoreCacheSection) -> RedisScores | None:
-    """The scores that processes share; None if the section names no Redis."""
+def _redis(name: str, cache: ScoreCacheSection, fingerprint: str | None) -> RedisScores | None:
+    """The scores that processes share; None if the section names no Redis, or nobody knows the weights."""
     if cache.redis is None or cache.redis_place is None:
+        return None
+    if fingerprint is None:  # nobody else may find such scores
+        why = "its files were not read when it was loaded, and so its weights cannot be told from others"
+        _log.warning("scores of %s are not kept in the Redis at %s: %s", name, cache.redis_place, why)
         return None
     try:
         from rebridge.scorers.score_cache.shared import RedisScores

@@ -48,7 +48,7 @@ class Session(Generic[ChannelT]):
         """Start some work. Cancelling the future cancels it.
 
         Raises:
-            ScorerError: if the session is closed.
+            ScorerError: if the session is closed, or its thread or channel cannot be opened.
         """
         with self._lock:
             if self._closed:
@@ -71,17 +71,26 @@ class Session(Generic[ChannelT]):
 
     def _start(self) -> None:
         ready: Future[None] = Future()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._live(ready)), name=self._name, daemon=True)
-        self._thread.start()
-        ready.result()
+        thread = threading.Thread(target=self._run, args=(ready,), name=self._name, daemon=True)
+        try:
+            thread.start()
+            ready.result()
+        except Exception as error:
+            raise ScorerError(f"{self._name} cannot be started: {error}") from error
+        self._thread = thread
+
+    def _run(self, ready: Future[None]) -> None:
+        try:
+            with asyncio.Runner() as runner:
+                runner.run(self._live(ready))
+        except Exception as error:
+            if ready.done():
+                raise
+            ready.set_exception(error)  # it is for who started the thread, and waits
 
     async def _live(self, ready: Future[None]) -> None:
         self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
-        try:
-            self._channel = self._open_channel()
-        except Exception as error:  # noqa: BLE001 - it is for who started the thread
-            ready.set_exception(error)
-            return
+        self._channel = self._open_channel()
         ready.set_result(None)
         await self._end.wait()
         running = asyncio.all_tasks() - {asyncio.current_task()}

@@ -48,16 +48,17 @@ class CachedScorer(Scorer):
     What fails, and a score that is no finite number, is not kept.
 
     Args:
-        scorer: the other one, which is closed with this one.
+        scorer: the other one.
         fingerprint: what its scores depend on besides texts; see `rebridge.scorers.fingerprint`.
         memory: where scores are kept.
         shared: where they are kept for other processes too; looked into for what ``memory`` does not have.
         told: whether ``activation`` and ``layers`` of ``scorer`` are right before its first answer. If not, that is
             waited for until ``shared`` is believed.
         looked: called for every question: of how many passages the scores were kept, and of how many they were not.
+        owned: whether ``scorer`` is closed with this one.
     """
 
-    def __init__(  # noqa: PLR0913 - two of them are keyword options
+    def __init__(  # noqa: PLR0913 - three of them are keyword options
         self,
         scorer: Scorer,
         fingerprint: str,
@@ -66,6 +67,7 @@ class CachedScorer(Scorer):
         *,
         told: bool = True,
         looked: Callable[[int, int], object] | None = None,
+        owned: bool = True,
     ) -> None:
         self.name = scorer.name
         self.activation, self.layers = scorer.activation, scorer.layers
@@ -75,6 +77,7 @@ class CachedScorer(Scorer):
         self._shared = shared
         self._told = {False: told, True: told}
         self._looked = looked
+        self._owned = owned
         self._hits = self._misses = 0
         self._counting = threading.Lock()
 
@@ -109,9 +112,10 @@ class CachedScorer(Scorer):
         return self._scorer.busy_since()
 
     def close(self) -> None:
-        """Close the scorer and what scores are kept in."""
+        """Close what scores are kept in, and the scorer if it is owned."""
         try:
-            self._scorer.close()
+            if self._owned:
+                self._scorer.close()
         finally:
             if self._shared is not None:
                 self._shared.close()

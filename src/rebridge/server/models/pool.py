@@ -15,8 +15,6 @@ from rebridge.server.models.shared import PooledScorer, SharedModel
 from rebridge.server.models.table import ModelTable
 
 _MIB = 2**20
-#: What of `rebridge.scorers.base.Counts` is a name's own, whoever else has the same model.
-_OWN_COUNTS = ("score_hits", "score_misses")
 
 _log = logging.getLogger(__name__)
 
@@ -33,11 +31,11 @@ class ModelState:
         loaded: whether it is in memory.
         activation: what makes official scores of raw ones; None as long as it was never loaded.
         memory_mb: what its weights take, MiB; None as long as it was never loaded. Of names that share a model the
-            first one has this, and the others have 0, so that the sum is right.
-        in_use: requests under this name that it works on, or that wait for it.
+            one has this, the same as long as it is served, and the others have 0, so that the sum is right.
+        in_use: requests under this name that it works on, or that wait for it; and its load at start.
         busy_s: how long it has been at the same batch, seconds.
         counts: what it has done since it was loaded; see `rebridge.scorers.base.Counts`. Of names that share a model
-            the first one has these, and each the looks into its own score cache.
+            that one has these, and each the looks into its own score cache.
     """
 
     name: str
@@ -105,21 +103,22 @@ class ModelPool:
                 if scorer is None or scorer.shared is not model or scorer.model.section != served.section:
                     scorer = PooledScorer(served, model)
                 scorers[served.name] = scorer
-            used = {scorer.shared for scorer in scorers.values()}
+            gone = [scorer for name, scorer in self._scorers.items() if scorers.get(name) is not scorer]
+            names = {model: [name for name, scorer in scorers.items() if scorer.shared is model] for model in models}
+            for model, its in names.items():
+                if its and model.name not in its:
+                    model.name = its[0]
             self.table, self._scorers = table, scorers
-            self._models = [model for model in models if model in used]
+            self._models = [model for model in models if names[model]]
+        for scorer in gone:
+            scorer.shared.forget(scorer)
         for model in before:
-            if model not in used:
+            if not names[model]:
                 model.unload_when_idle()
 
     def states(self) -> list[ModelState]:
         """How each model does, in the table's order."""
-        states, told = [], set[SharedModel]()
-        for model in self.table.models:
-            scorer = self._scorers[model.name]
-            states.append(_state(scorer, model.also, first=scorer.shared not in told))
-            told.add(scorer.shared)
-        return states
+        return [_state(self._scorers[model.name], model.also) for model in self.table.models]
 
     def close(self) -> None:
         """Unload everything."""
@@ -168,17 +167,17 @@ def _fitting(
     return max(fitting, key=lambda model: (model.loaded, model.fingerprinted), default=None)
 
 
-def _state(scorer: PooledScorer, also: tuple[str, ...], *, first: bool) -> ModelState:
-    """How a name's model does; ``first`` of those that share it."""
-    shared, counts = scorer.shared, asdict(scorer.shared.counts(scorer))
-    known = shared.activation is not None
+def _state(scorer: PooledScorer, also: tuple[str, ...]) -> ModelState:
+    """How a name's model does."""
+    shared = scorer.shared
+    memory = shared.memory if scorer.name == shared.name else 0
     return ModelState(
         name=scorer.name,
         also=also,
         loaded=shared.loaded,
         activation=shared.activation,
-        memory_mb=round(shared.memory / _MIB if first else 0.0, 1) if known else None,
+        memory_mb=None if shared.activation is None else round(memory / _MIB, 1),
         in_use=scorer.in_use,
         busy_s=shared.busy_s(),
-        counts=counts if first else {name: counts[name] for name in _OWN_COUNTS},
+        counts=asdict(shared.counts(scorer)),
     )
