@@ -66,12 +66,29 @@ def test_an_announcement_opens_and_is_handed_on() -> None:
     LazyScorer("m", opener).announce("q")
 
 
+def test_a_thread_that_cannot_start_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there are too many threads, searches fail at once instead of waiting for one that never came."""
+
+    class Refused(threading.Thread):
+        def start(self) -> None:
+            raise RuntimeError("can't start new thread")
+
+    scorer = LazyScorer("m", Opener())
+    with monkeypatch.context() as patch:
+        patch.setattr("rebridge.shared_scorers.Thread", Refused)
+        for _ in range(2):
+            with pytest.raises(ScorerError, match="m cannot be opened: can't start new thread"):
+                scorer.submit("q", ["abc"]).result(10)
+    monkeypatch.setattr(scorer, "_retry_at", 0.0)
+    assert scorer.submit("q", ["abc"]).result(10) == [(3.0,)]
+
+
 def test_failures_are_remembered_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot be opened fails every search at once, whatever was wrong, until it is tried again."""
     opener = Opener(problem=MissingExtra("The model", "extra"))
     scorer = LazyScorer("m", opener)
     for _ in range(3):
-        with pytest.raises(ScorerError, match="cannot be loaded: The model"):
+        with pytest.raises(ScorerError, match="m cannot be opened: The model"):
             scorer.submit("q", ["abc"]).result(10)
     assert opener.count == 1
     opener.problem = None

@@ -139,7 +139,7 @@ class LazyScorer(Scorer):
             except ScorerError:
                 raise
             except Exception as error:
-                raise ScorerError(f"the model cannot be loaded: {error}") from error
+                raise ScorerError(f"{self.name} cannot be opened: {error}") from error
 
         return after(opening, ask)
 
@@ -162,18 +162,24 @@ class LazyScorer(Scorer):
             if opening is None or (failed and time.monotonic() >= self._retry_at):
                 opening = self._opening = Future()
                 # A thread of its own: loading takes seconds, and must not take up those of an event loop.
-                Thread(target=self._open, args=(opening,), name=f"open {self.name}", daemon=True).start()
+                try:
+                    Thread(target=self._open, args=(opening,), name=f"open {self.name}", daemon=True).start()
+                except RuntimeError as error:  # there are too many threads already
+                    self._failed(opening, error)
             return opening
 
     def _open(self, opening: Future[Scorer]) -> None:
         try:
             scorer = self._opener()
         except Exception as error:  # noqa: BLE001 - every search that waits must hear of it
-            _log.warning("%s cannot be loaded (tried again after %.0f s): %s", self.name, RETRY_AFTER, error)
-            self._retry_at = time.monotonic() + RETRY_AFTER
-            opening.set_exception(error)
+            self._failed(opening, error)
         else:
             opening.set_result(scorer)
+
+    def _failed(self, opening: Future[Scorer], error: Exception) -> None:
+        _log.warning("%s cannot be opened (tried again after %.0f s): %s", self.name, RETRY_AFTER, error)
+        self._retry_at = time.monotonic() + RETRY_AFTER
+        opening.set_exception(error)
 
 
 def _is_open(opening: Future[Scorer]) -> bool:

@@ -154,11 +154,11 @@ class TestSameClient:
             def close(self) -> None:
                 events.append("closed")
 
-        def opener(_section: Any) -> FakeScorer:
+        def opener(_section: Any, **_: Any) -> FakeScorer:
             events.append("opened")
             return Model(last_first)
 
-        monkeypatch.setattr("rebridge.shared_scorers.open_section", opener)
+        monkeypatch.setattr("rebridge.shared_scorers.open_uncached", opener)
         client = wrap(bare, CONFIG)
         kind.call(client.close)
         assert events == ["opened", "closed"]

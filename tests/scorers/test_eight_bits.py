@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import runpy
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,10 @@ from transformers import ElectraConfig, ElectraForSequenceClassification
 from rebridge.errors import ConfigError
 from rebridge.scorers.encoders.eight_bits import EightBits, ranges
 from rebridge.scorers.encoders.linear import Linear
+from rebridge.scorers.placing import _int8_steps
 
 CASES = runpy.run_path(str(Path(__file__).parents[1] / "fixtures" / "cases.py"))
-pytestmark = pytest.mark.skipif(ranges() is None, reason="this build of torch cannot multiply in 8 bits")
+multiplies = pytest.mark.skipif(ranges() is None, reason="this build of torch cannot multiply in 8 bits")
 
 TEXTS = ["red running shoes", "water power", "Berlin has 3.7 million inhabitants", "a boat trip takes two hours"]
 
@@ -28,6 +30,7 @@ def off(exact: list[float], found: list[float]) -> float:
     return max(abs(one - other) for one, other in zip(exact, found, strict=True)) / (max(exact) - min(exact))
 
 
+@multiplies
 @pytest.mark.parametrize("kind", ["bert", "deberta-v2", "modernbert"])
 def test_scores(
     kind: str, tmp_path: Path, build_cross_encoder: Callable[..., Path], open_tiny: Callable[..., Any]
@@ -42,6 +45,7 @@ def test_scores(
     assert off(rounded, [scorer.raw_scores("red shoes", [text])[0] for text in TEXTS]) <= 0.03
 
 
+@multiplies
 @pytest.mark.parametrize(
     ("key", "recipe"),
     [("qwen2", "mxbai-rerank-v2"), ("gemma", "bge-reranker-gemma"), ("minicpm", "bge-reranker-layerwise")],
@@ -55,6 +59,7 @@ def test_language_models(key: str, recipe: str, open_tiny: Callable[..., Any]) -
     assert off(rounded, opened[1].raw_scores("red shoes", TEXTS)) <= 0.03
 
 
+@multiplies
 def test_large_features(
     tmp_path: Path, build_cross_encoder: Callable[..., Path], open_tiny: Callable[..., Any]
 ) -> None:
@@ -71,6 +76,7 @@ def test_large_features(
     assert off(exact, rounded) <= 0.3
 
 
+@multiplies
 def test_a_product() -> None:
     """A product is off by 3 % at most, in the norm, also with states of one sign and with a row of zeros."""
     torch.manual_seed(6)
@@ -83,6 +89,7 @@ def test_a_product() -> None:
             assert (product - expected).norm() <= 0.03 * expected.norm()
 
 
+@multiplies
 @pytest.mark.parametrize("features", [96, 97])
 def test_extreme_weights(features: int) -> None:
     """Nothing overflows where all states and weights are as large as they can be."""
@@ -96,6 +103,7 @@ def test_extreme_weights(features: int) -> None:
         assert (product - expected).norm() <= 0.03 * expected.norm()
 
 
+@multiplies
 @pytest.mark.parametrize("bias", [False, True])
 def test_large_features_of_a_product(bias: bool) -> None:  # noqa: FBT001
     """Large features of the states are multiplied exactly: the others lose nothing to them, and no row to another."""
@@ -121,3 +129,21 @@ def test_it_is_refused_elsewhere(cross_encoder: Path, tmp_path: Path, open_tiny:
         shutil.copy(file, tmp_path)
     with pytest.raises(ConfigError, match="int8 is for BERT"):
         open_tiny(tmp_path, dtype="int8")
+
+
+def test_a_build_that_cannot_is_told_so(
+    cross_encoder: Path, open_tiny: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is tried once, in the thread that loads models: one that computes and ends can slow down all later ones."""
+    threads = []
+    monkeypatch.setattr(
+        "rebridge.scorers.encoders.eight_bits.ranges", lambda: threads.append(threading.current_thread().name)
+    )
+    _int8_steps.cache_clear()
+    try:
+        for _ in range(2):
+            with pytest.raises(ConfigError, match="this build of torch cannot multiply in 8 bits"):
+                open_tiny(cross_encoder, dtype="int8")
+    finally:
+        _int8_steps.cache_clear()
+    assert threads == ["rebridge-loader"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -68,6 +69,13 @@ ALL = (served("plain"), served("small", size=1), served("large", size=100))
 
 def ask(pool: ModelPool, name: str, *passages: str) -> list[tuple[float, ...]]:
     return pool.scorer(name).submit("q", passages or ["p"]).result(timeout=10)
+
+
+def until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def loaded(pool: ModelPool) -> list[str]:

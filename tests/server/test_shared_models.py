@@ -16,7 +16,7 @@ from rebridge.server.rerank import rerank_router
 from rebridge.server.scoring import PoolScoring
 
 from .reranking import HeldScorer
-from .shared_models import ALL, MIB, Recording, Shelf, ask, loaded, served
+from .shared_models import ALL, MIB, Recording, Shelf, ask, loaded, served, until
 
 
 def test_the_model_is_loaded_once_and_each_name_has_its_own_cache() -> None:
@@ -113,4 +113,4 @@ def test_no_question_meets_a_closed_model(names: tuple[str, ...]) -> None:
     with ThreadPoolExecutor(6) as threads:
         answers = list(threads.map(lambda number: ask(pool, names[number % 3], str(number)), range(600)))
     assert answers == [[(1.0,)]] * 600
-    assert [state.in_use for state in pool.states()] == [0] * 4
+    until(lambda: [state.in_use for state in pool.states()] == [0] * 4)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable
 from queue import Queue
 
 import pytest
@@ -14,14 +12,7 @@ from rebridge.server.models.pool import ModelPool
 from rebridge.server.models.table import ModelTable
 
 from .reranking import HeldScorer
-from .shared_models import ALL, Shelf, ask, loaded, served
-
-
-def until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.01)
+from .shared_models import ALL, Shelf, ask, loaded, served, until
 
 
 def test_what_a_model_did_stays_with_a_name_that_stays() -> None:
@@ -60,8 +51,9 @@ def test_a_name_that_goes_answers_what_it_was_asked(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(CachedScorer, "close", lambda _: closed.put(threading.current_thread().name))
     held = HeldScorer()
     pool = ModelPool(ModelTable(ALL), opener=lambda _: held)
-    waiting = [pool.scorer("large").submit("q", [passage]) for passage in "ab"]
-    for _ in waiting:
+    waiting = []
+    for passage in "ab":
+        waiting.append(pool.scorer("large").submit("q", [passage]))
         assert held.asked.acquire(timeout=10)
     pool.update(ModelTable(ALL[:1]))
     for future, expected in zip(waiting, (1.0, 2.0), strict=True):

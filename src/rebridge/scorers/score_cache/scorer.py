@@ -134,7 +134,10 @@ class CachedScorer(Scorer):
         shared = self._shared
         if shared is None or not missing or not self._told[layers]:
             return self._asked(question)
-        found = shared.known(list(missing))
+        try:
+            found = shared.known(list(missing))
+        except ScorerError:  # scores that are not at hand are computed
+            return self._asked(question)
         return after(found, lambda: self._asked(_with(question, found.result())))
 
     def _asked(self, question: _Question) -> Future[Answer]:

@@ -61,13 +61,13 @@ class RedisScores:
         """The scores that are kept under these keys; none if Redis is away.
 
         Raises:
-            ScorerError: if it is closed.
+            ScorerError: if it is closed, or its thread cannot be started.
         """
         return self._session.run(lambda connection: connection.known(keys))
 
     def keep(self, scores: Mapping[bytes, Scores]) -> None:
         """Keep scores; nobody waits until that is done."""
-        with suppress(ScorerError):  # it is closed
+        with suppress(ScorerError):  # it is closed, or cannot be opened
             self._session.run(lambda connection: connection.keep(scores))
 
     def close(self) -> None:

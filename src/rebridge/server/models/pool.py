@@ -107,7 +107,7 @@ class ModelPool:
             names = {model: [name for name, scorer in scorers.items() if scorer.shared is model] for model in models}
             for model, its in names.items():
                 if its and model.name not in its:
-                    model.name = its[0]
+                    model.rename(its[0])
             self.table, self._scorers = table, scorers
             self._models = [model for model in models if names[model]]
         for scorer in gone:

@@ -12,6 +12,7 @@ from functools import partial
 from threading import Lock, Thread
 
 from rebridge.config import ScorerSection
+from rebridge.errors import ScorerError
 from rebridge.scorers.base import Activation, Counts, Scorer
 from rebridge.scorers.sections import open_section
 from rebridge.server.models.table import ServedModel
@@ -23,7 +24,7 @@ class SharedModel:
     """A model that is in memory when somebody needs it. Whoever has submitted something uses it until that is done.
 
     Args:
-        name: the first of its names.
+        name: one of its names.
         section: how it is opened, without a score cache.
         fingerprinted: whether its opened scorer knows its fingerprint, as is needed where processes share scores.
         opener: opens it.
@@ -63,6 +64,10 @@ class SharedModel:
         # What keeps the scores of a name, around the model. Both come and go together.
         self._caches: dict[PooledScorer, LazyScorer] = {}
 
+    def rename(self, name: str) -> None:
+        """Go by another one of its names."""
+        self.name = self._lazy.name = name
+
     @property
     def loaded(self) -> bool:
         """Whether it is in memory."""
@@ -76,7 +81,7 @@ class SharedModel:
             self.used_at = time.monotonic()
             lazy = self._lazy
         try:
-            future = lazy.ask(lambda opened: self._asked(user, opened, ask))
+            future = lazy.ask(lambda opened: self._asked(user, lazy, opened, ask))
         except BaseException:
             self._leave(user)
             raise
@@ -125,12 +130,16 @@ class SharedModel:
         with self._lock:
             self._drop()
 
-    def _asked(self, user: PooledScorer, opened: Scorer, ask: Callable[[Scorer], Future[Answer]]) -> Future[Answer]:
+    def _asked(
+        self, user: PooledScorer, lazy: LazyScorer, opened: Scorer, ask: Callable[[Scorer], Future[Answer]]
+    ) -> Future[Answer]:
         """The answer of a name's scorer, which is the model's own or one that keeps its scores."""
         section = user.model.section
         if section.score_cache is None:
             return ask(opened)
         with self._lock:
+            if lazy is not self._lazy or not user.in_use:  # nobody waits any more, and it may be loaded anew by now
+                raise ScorerError(f"{self.name} was unloaded")
             if user not in self._caches:
                 self._caches[user] = LazyScorer(user.name, partial(open_section, section, lambda: opened))
             cache = self._caches[user]
@@ -141,10 +150,10 @@ class SharedModel:
             self._in_use -= 1
             user.in_use -= 1
             self.used_at = time.monotonic()
-        self._tidy(user)
         if self._gone:
             self.unload()
         self._make_room(None)
+        self._tidy(user)
 
     def _tidy(self, user: PooledScorer) -> None:
         with self._lock:
