@@ -29,7 +29,7 @@ def server() -> str:
 
 
 class Server:
-    """A Redis on a port of its own, with a password."""
+    """A Redis on a port of its own, with a password. It runs within a `with`, and whenever it is started."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -39,6 +39,17 @@ class Server:
         self.url = f"redis://:{PASSWORD}@127.0.0.1:{self.port}/0"
         self.client = redis.Redis.from_url(self.url)
         self.process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     def start(self) -> None:
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--requirepass", PASSWORD, "--save", ""]

@@ -22,13 +22,8 @@ if TYPE_CHECKING:
 @pytest.fixture
 def slow(tmp_path: Path) -> Iterator[Slow]:
     """A Redis whose answers can come late."""
-    store = Server(tmp_path)
-    try:
-        store.start()
-        with Slow(store) as server:
-            yield server
-    finally:
-        store.stop()
+    with Server(tmp_path) as store, Slow(store) as server:
+        yield server
 
 
 def known(scores: RedisScores, key: bytes) -> bool:

@@ -51,12 +51,8 @@ class Late(FakeScorer):
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Server]:
     """A Redis that runs."""
-    running = Server(tmp_path)
-    try:
-        running.start()
+    with Server(tmp_path) as running:
         yield running
-    finally:
-        running.stop()
 
 
 @pytest.fixture

@@ -123,9 +123,8 @@ def ranges() -> tuple[int, int] | None:
 def _holds(steps: int, pair: int) -> bool:
     first = torch.arange(_WEIGHT_STEPS + 1)
     second = (pair + 1 - first).clamp(max=_WEIGHT_STEPS)  # each may have been rounded up by a half
-    weight = torch.stack([first, second], dim=1).flatten().expand(ROWS, -1) * torch.tensor([[1], [-1]]).repeat(
-        ROWS // 2, 1
-    )
+    row = torch.stack([first, second], dim=1).flatten()
+    weight = torch.stack([row, -row]).repeat(ROWS // 2, 1)
     scales, zeros = torch.ones(ROWS), torch.zeros(ROWS, dtype=torch.long)
     prepacked = _prepacked(weight.to(torch.int8))
     states = torch.full((ROWS, weight.shape[1]), steps, dtype=torch.uint8)
