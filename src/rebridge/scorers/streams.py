@@ -30,8 +30,8 @@ ResultT = TypeVar("ResultT")
 _LEAST_TOKENS = 64
 #: How much longer than on average the longest part may be: else processors had better share each operation.
 _UNEVEN = 1.25
-#: Parts of a batch at most. Each has hundreds of tokens, so that of more a batch would be no sooner done than on a
-#: machine with fewer processors, only longer.
+#: Parts of a batch at most. Each has hundreds of tokens: with one for each of many processors, a batch would be larger
+#: and no sooner done.
 _MOST = 8
 
 _every: WeakSet[Streams] = WeakSet()
